@@ -1,0 +1,3 @@
+"""Headway: continuous integration and delivery for Apache Spark applications."""
+
+__version__ = "0.1.0"

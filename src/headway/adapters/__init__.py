@@ -1,0 +1,1 @@
+"""The only rooms that touch the outside: git, object store, subprocess, clock, Java, HTTP."""

@@ -1,0 +1,132 @@
+"""What an application says of itself in `headway.toml` and `jobs/*.yml`, as values.
+
+References (`${…}`) stand unresolved in job settings; `core.references` resolves them against a release and an
+environment. All paths are relative to the application's root, with forward slashes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from headway.core.diagnostics import Location
+
+Json = Any  # a JSON value: None, bool, int, float, str, list, dict
+
+ArtifactKind = Literal["jar", "wheel", "notebooks"]
+Builder = Literal["scala", "wheel", "command", "notebooks"]
+
+
+@dataclass(frozen=True)
+class StoreSettings:
+    """Where releases and ledgers are kept. `url` is `file:///folder` or `s3://bucket/prefix`."""
+
+    url: str
+    endpoint_url: str | None = None
+    region: str | None = None
+
+
+@dataclass(frozen=True)
+class TestStep:
+    """One step of the application's tests, run in a clean checkout.
+
+    Either `command` (a shell line, run at the root) or `artifact` with `sources` and `main`: Scala tests, compiled
+    against that artifact's classes with the compiler inside Spark, whose `main` exits non-zero when a test fails.
+    `junit` are glob patterns of JUnit XML files that the step leaves.
+    """
+
+    __test__ = False  # not a pytest class
+
+    name: str
+    command: str | None = None
+    artifact: str | None = None
+    sources: tuple[str, ...] = ()
+    main: str | None = None
+    junit: tuple[str, ...] = ()
+    timeout_minutes: float = 30
+
+
+@dataclass(frozen=True)
+class ArtifactSettings:
+    """How one artifact is built.
+
+    `scala`: `sources` (folders of .scala and .java files), `resources` (folders copied in), `main_class` for the
+    manifest. `wheel`: `path` is a folder with a pyproject.toml. `notebooks`: `path` is the folder. `command`:
+    `command` is run at the root and must leave exactly one file that matches `output`.
+    """
+
+    name: str
+    kind: ArtifactKind
+    builder: Builder
+    sources: tuple[str, ...] = ()
+    resources: tuple[str, ...] = ()
+    main_class: str | None = None
+    path: str | None = None
+    command: str | None = None
+    output: str | None = None
+
+
+@dataclass(frozen=True)
+class GateSettings:
+    """A gate of an environment. `run`: each of `jobs` (keys) must run to SUCCESS within `timeout_minutes`, in order."""
+
+    kind: Literal["run"]
+    jobs: tuple[str, ...] = ()
+    timeout_minutes: float = 60
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A workspace, or a part of one, with the application's set of jobs.
+
+    `token_env` names the environment variable that holds the token: a token is never written in a file.
+    `prefix` is put before each job's name. `values` are the `${var.…}` of job settings. `after` names the
+    environment whose gates a release must have passed before it may come here.
+    """
+
+    name: str
+    host: str
+    token_env: str
+    prefix: str
+    values: Mapping[str, Json] = field(default_factory=dict)
+    gates: tuple[GateSettings, ...] = ()
+    after: str | None = None
+
+
+@dataclass(frozen=True)
+class DeploySettings:
+    """Where artifacts go in a workspace: `target` is where jobs read them, `library_folder` the workspace libraries,
+    `notebook_folder` the imported notebooks (one folder per version beneath it)."""
+
+    jobs: str = "jobs/*.yml"
+    target: str = "dbfs:/FileStore/job-jars"
+    library_folder: str = "/Shared/libraries"
+    notebook_folder: str = "/Shared/headway"
+
+
+@dataclass(frozen=True)
+class JobDefinition:
+    """One job as the repository defines it. `settings` are those of the Jobs API 2.2, with unresolved references.
+
+    `lines` gives the line of each field by its dotted path (`tasks.0.job_cluster_key`).
+    """
+
+    key: str
+    settings: Mapping[str, Json]
+    location: Location
+    lines: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Application:
+    """A git repository with a `headway.toml`. `version` is (MAJOR, MINOR); `spark` the exact Spark it is built for."""
+
+    name: str
+    branch: str
+    version: tuple[int, int]
+    spark: str
+    store: StoreSettings
+    tests: tuple[TestStep, ...]
+    artifacts: tuple[ArtifactSettings, ...]
+    deploy: DeploySettings
+    environments: Mapping[str, Environment]
+    jobs: Mapping[str, JobDefinition]

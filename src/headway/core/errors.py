@@ -1,0 +1,115 @@
+"""The error tree and the one catalogue of what can go wrong in delivery and on the command line.
+
+    HeadwayError            code + parameters; message, hint and exit status come from CATALOGUE
+      ConfigurationError    a list of diagnostics (`core.diagnostics`), every problem at once
+
+Code raises codes; edges translate them (exit status, JSON). Anything that is not a `HeadwayError` is our bug.
+The workspace's HTTP errors are Databricks' own and live in `workspace.errors`.
+"""
+
+from dataclasses import dataclass
+
+from headway.core.diagnostics import Diagnostic
+
+FAILED_WORK, WRONG_USE, BLOCKED = 1, 2, 3
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One kind of error: a stable code, the process's exit status, and texts with `{parameter}` fields."""
+
+    code: str
+    exit_status: int
+    message: str
+    hint: str = ""
+
+
+CATALOGUE: dict[str, Entry] = {
+    entry.code: entry
+    for entry in (
+        Entry("CONFIGURATION_INVALID", WRONG_USE, "{count} problem(s) in the configuration", ""),
+        # git
+        Entry("GIT_NOT_A_REPOSITORY", WRONG_USE, "{path} is not inside a git repository", "Run `git init` there."),
+        Entry("GIT_UNKNOWN_COMMIT", WRONG_USE, "{path} has no commit {ref}", "Name a commit, branch or tag."),
+        Entry(
+            "GIT_DIRTY",
+            WRONG_USE,
+            "{path} has uncommitted changes: {files}",
+            "Commit or stash them, or name the commit to release with --commit.",
+        ),
+        Entry("GIT_FAILED", FAILED_WORK, "git {command} failed: {reason}"),
+        # test and build
+        Entry("TESTS_FAILED", FAILED_WORK, "test step {step} failed: {reason}", "The log is {log}"),
+        Entry("BUILD_FAILED", FAILED_WORK, "building {artifact} failed: {reason}", "The log is {log}"),
+        Entry(
+            "BUILD_NO_ARTIFACT",
+            FAILED_WORK,
+            "building {artifact} left no file that matches {pattern}",
+            "Correct `output` of the artifact in headway.toml, or the build command.",
+        ),
+        Entry(
+            "BUILD_MANY_ARTIFACTS",
+            FAILED_WORK,
+            "building {artifact} left {count} files that match {pattern}: {files}",
+            "Make `output` name exactly one file.",
+        ),
+        Entry("ARTIFACT_NOT_A_ZIP", FAILED_WORK, "{path} is not a readable {kind}: {reason}"),
+        # store and releases
+        Entry("STORE_URL_INVALID", WRONG_USE, "not a store: {url}", "Use file:///folder or s3://bucket/prefix."),
+        Entry("STORE_UNREACHABLE", FAILED_WORK, "the store {url} cannot be used: {reason}"),
+        Entry("STORE_CONFLICT", FAILED_WORK, "{key} in {url} was changed by somebody else meanwhile", "Try again."),
+        Entry("STORE_NOT_FOUND", FAILED_WORK, "{url} has no {key}"),
+        Entry("VERSION_EXISTS", FAILED_WORK, "version {version} of {app} exists and is never overwritten"),
+        Entry("RELEASE_NOT_FOUND", WRONG_USE, "{app} has no release {version}", "`headway history` lists them."),
+        Entry("DIGEST_MISMATCH", FAILED_WORK, "{what} has digest {actual}, the release says {expected}"),
+        # workspace
+        Entry("WORKSPACE_UNREACHABLE", FAILED_WORK, "workspace {host} cannot be reached: {reason}"),
+        Entry(
+            "WORKSPACE_REFUSED_TOKEN",
+            WRONG_USE,
+            "workspace {host} refused the token",
+            "Set {token_env} to a token of that workspace.",
+        ),
+        Entry("WORKSPACE_CALL_FAILED", FAILED_WORK, "{call} on {host} failed: {reason}"),
+        Entry("PUBLISH_FAILED", FAILED_WORK, "publishing {path} to {host} failed: {reason}"),
+        Entry("COPY_FAILED", FAILED_WORK, "the {job} run {run_id} on {host} ended {state}: {reason}"),
+        # environments
+        Entry("ENVIRONMENT_UNKNOWN", WRONG_USE, "headway.toml has no environment {name}; it has {known}"),
+        Entry(
+            "ENVIRONMENT_LOCKED",
+            BLOCKED,
+            "{what} is locked by {owner} since {since}",
+            "Wait for it to end. A lease that is not renewed ends by itself at {until}.",
+        ),
+        Entry("STATE_MOVED", BLOCKED, "the state of {environment} moved: {what}", "Plan again."),
+        Entry("APPLY_FAILED", FAILED_WORK, "applying {version} to {environment} failed: {reason}. {outcome}"),
+        Entry("ROLLBACK_IMPOSSIBLE", WRONG_USE, "{environment} cannot be rolled back: {reason}"),
+        Entry("ROLLBACK_FAILED", FAILED_WORK, "rolling {environment} back failed: {reason}. {standing}"),
+        Entry("GATE_FAILED", BLOCKED, "gate {gate} of {environment} refused {version}: {reason}"),
+        Entry("NOT_VERIFIED", BLOCKED, "{version} has not passed the gates of {environment}", "Run `headway verify`."),
+    )
+}
+
+
+class HeadwayError(Exception):
+    """Something a user can understand and act on.
+
+    `code` must be in CATALOGUE; `parameters` fill its message and hint.
+    """
+
+    def __init__(self, code: str, /, **parameters: object) -> None:
+        entry = CATALOGUE[code]
+        self.code = entry.code
+        self.exit_status = entry.exit_status
+        self.parameters = parameters
+        self.message = entry.message.format(**parameters)
+        self.hint = entry.hint.format(**parameters)
+        super().__init__(self.message)
+
+
+class ConfigurationError(HeadwayError):
+    """Configuration that cannot be used. `diagnostics` names every problem, each with file and line."""
+
+    def __init__(self, diagnostics: tuple[Diagnostic, ...]) -> None:
+        super().__init__("CONFIGURATION_INVALID", count=len(diagnostics))
+        self.diagnostics = diagnostics

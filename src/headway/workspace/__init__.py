@@ -1,0 +1,1 @@
+"""The embedded workspace: the Databricks REST API on real Apache Spark."""

@@ -1,0 +1,1 @@
+"""Spark drivers: launch, run a task, watch, stop."""

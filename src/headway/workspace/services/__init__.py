@@ -1,0 +1,1 @@
+"""One folder per API; each has model.py (pure), store.py (persistence) and routes.py (HTTP)."""
