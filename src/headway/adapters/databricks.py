@@ -1,0 +1,61 @@
+"""The way to a workspace: the official SDK's client, and its errors in our words."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import requests
+from databricks.sdk import WorkspaceClient
+from databricks.sdk.config import Config
+from databricks.sdk.errors.base import DatabricksError
+from databricks.sdk.errors.platform import PermissionDenied, Unauthenticated
+
+from headway.core.application import Environment
+from headway.core.errors import HeadwayError
+
+RETRY_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A workspace and the right to use it. `token` serves only the 1.2 routes that the SDK does not have."""
+
+    host: str
+    token: str
+    token_env: str
+    client: WorkspaceClient
+
+
+def connect(environment: Environment, variables: Mapping[str, str]) -> Connection:
+    """A connection with the token that `variables` (the process's environment) holds. No call is made yet.
+
+    Raise HeadwayError TOKEN_MISSING where the variable is not set.
+    """
+    token = variables.get(environment.token_env, "")
+    if not token:
+        raise HeadwayError("TOKEN_MISSING", host=environment.host, token_env=environment.token_env)
+    config = Config(
+        host=environment.host,
+        token=token,
+        auth_type="pat",
+        retry_timeout_seconds=RETRY_SECONDS,
+        http_timeout_seconds=60,
+        product="headway",
+        product_version="0.1.0",
+    )
+    return Connection(environment.host, token, environment.token_env, WorkspaceClient(config=config))
+
+
+@contextmanager
+def translated(connection: Connection, call: str) -> Iterator[None]:
+    """Turn what the SDK and the network raise inside into HeadwayError. `call` names the call, as `jobs/reset 17`."""
+    try:
+        yield
+    except (Unauthenticated, PermissionDenied) as error:
+        if isinstance(error, PermissionDenied) and "token" not in str(error).lower():
+            raise HeadwayError("WORKSPACE_CALL_FAILED", call=call, host=connection.host, reason=str(error)) from error
+        raise HeadwayError("WORKSPACE_REFUSED_TOKEN", host=connection.host, token_env=connection.token_env) from error
+    except DatabricksError as error:
+        raise HeadwayError("WORKSPACE_CALL_FAILED", call=call, host=connection.host, reason=str(error)) from error
+    except (requests.ConnectionError, requests.Timeout, TimeoutError) as error:
+        raise HeadwayError("WORKSPACE_UNREACHABLE", host=connection.host, reason=str(error)) from error

