@@ -84,6 +84,13 @@ CATALOGUE: dict[str, Entry] = {
         Entry("WORKSPACE_CALL_FAILED", FAILED_WORK, "{call} on {host} failed: {reason}"),
         Entry("PUBLISH_FAILED", FAILED_WORK, "publishing {path} to {host} failed: {reason}"),
         Entry("COPY_FAILED", FAILED_WORK, "the {job} run {run_id} on {host} ended {state}: {reason}"),
+        Entry(
+            "WORKSPACE_RUNS",
+            WRONG_USE,
+            "a workspace runs on {data} already, at {url}",
+            "`headway workspace stop` stops it; another --data and --port start a second one.",
+        ),
+        Entry("WORKSPACE_DID_NOT_START", FAILED_WORK, "the workspace did not start: {reason}", "Its log is {log}"),
         # environments
         Entry("ENVIRONMENT_UNKNOWN", WRONG_USE, "headway.toml has no environment {name}; it has {known}"),
         Entry(

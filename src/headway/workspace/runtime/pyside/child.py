@@ -8,6 +8,7 @@ import runpy
 import signal
 import sys
 import traceback
+import types
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -38,7 +39,7 @@ def main(request: dict[str, Any]) -> NoReturn:
         told["notebook_result"] = ended.value
     except BaseException as thrown:  # noqa: BLE001  (whatever user code raises is how its run ended)
         status = 1
-        trace = "".join(traceback.format_exception(thrown))
+        trace = "".join(traceback.format_exception(type(thrown), thrown, own_frames(thrown)))
         sys.stderr.write(trace)
         told["error"] = f"{type(thrown).__name__}: {thrown}".strip().splitlines()[0]
         told["trace"] = trace[-TRACE_LIMIT:]
@@ -49,6 +50,18 @@ def main(request: dict[str, Any]) -> NoReturn:
         json.dump(told, target)
     os.rename(draft, request["outcome"])
     os._exit(status)
+
+
+def own_frames(thrown: BaseException) -> types.TracebackType | None:
+    """The traceback from the user's first frame on: ours, and the loader's, say nothing to them."""
+    here = os.path.dirname(__file__)
+    frames = thrown.__traceback__
+    while frames is not None:
+        name = frames.tb_frame.f_code.co_filename
+        if not name.startswith((here, "<frozen")) and os.path.basename(name) != "runpy.py":
+            return frames
+        frames = frames.tb_next
+    return thrown.__traceback__
 
 
 def exit_status(asked: SystemExit) -> int:

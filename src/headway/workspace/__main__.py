@@ -1,0 +1,53 @@
+"""The workspace's own process: `python -m headway.workspace SETTINGS.json`. Started by `process.start`."""
+
+import json
+import logging
+import os
+import socket
+import sys
+from pathlib import Path
+
+import uvicorn
+
+from headway.workspace.auth import ensure_admin_token
+from headway.workspace.catalogue import NODE_TYPES, Catalogue
+from headway.workspace.process import announce
+from headway.workspace.runtime.fleet import DriverFleet
+from headway.workspace.runtime.hostjar import prepare
+from headway.workspace.runtime.runtimes import default_runtime
+from headway.workspace.runtime.tasks import FileRoots
+from headway.workspace.server import Workspace, create_app
+from headway.workspace.settings import WorkspaceSettings
+
+
+def main() -> None:
+    """Serve until SIGTERM or SIGINT; then end runs and drivers."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    given = json.loads(Path(sys.argv[1]).read_text())
+    settings = WorkspaceSettings(
+        data=Path(given["data"]),
+        host=given["host"],
+        port=given["port"],
+        allow_download=tuple(given["allow_download"]),
+        standby=given["standby"],
+        cache=Path(given["cache"]),
+    )
+    listener = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((settings.host, settings.port))
+    url = f"http://{settings.host}:{listener.getsockname()[1]}"
+    runtime = default_runtime(settings.cache)
+    prepare(runtime, settings.cache, lambda message: print(message, flush=True))  # noqa: T201  (start-up progress)
+    roots = FileRoots(settings.dbfs, settings.files, settings.volumes)
+    fleet = DriverFleet(runtime, roots, settings.cache, settings.data / "clusters", settings.standby)
+    catalogue = Catalogue({runtime.key: runtime}, {size.node_type_id: size for size in NODE_TYPES})
+    workspace = Workspace(settings, catalogue, fleet, url)
+    token_file = ensure_admin_token(workspace.tokens, settings.data)
+    app = create_app(workspace, lambda: announce(settings.data, url, os.getpid(), token_file))
+    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=10)
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+if __name__ == "__main__":
+    main()

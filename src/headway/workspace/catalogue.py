@@ -1,0 +1,70 @@
+"""What clusters can be made of here: runtimes (`spark_version` keys) and node types."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from headway.workspace.errors import invalid
+from headway.workspace.runtime.tasks import Runtime
+
+
+@dataclass(frozen=True)
+class NodeType:
+    """A size of driver: heap in MB and the cores its Spark uses."""
+
+    node_type_id: str
+    memory_mb: int
+    cores: int
+
+    def to_json(self) -> dict[str, Any]:
+        """As `list-node-types` answers it."""
+        return {
+            "node_type_id": self.node_type_id,
+            "memory_mb": self.memory_mb,
+            "num_cores": float(self.cores),
+            "description": f"{self.node_type_id}: {self.memory_mb} MB, {self.cores} cores, on this machine",
+            "instance_type_id": self.node_type_id,
+            "category": "Local",
+            "is_deprecated": False,
+        }
+
+
+NODE_TYPES = (
+    NodeType("local.small", 1024, 2),
+    NodeType("local.medium", 2048, 2),
+    NodeType("local.large", 4096, 4),
+    NodeType("local.xlarge", 8192, 8),
+)
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Runtimes and node types by key."""
+
+    runtimes: Mapping[str, Runtime]
+    node_types: Mapping[str, NodeType]
+
+    def runtime(self, key: object) -> Runtime:
+        """Raise ApiError that names the known ones."""
+        if not isinstance(key, str) or key not in self.runtimes:
+            raise invalid(f"Invalid spark_version: {key}. Known here: {', '.join(self.runtimes)}")
+        return self.runtimes[key]
+
+    def node_type(self, key: object) -> NodeType:
+        """Raise ApiError that names the known ones."""
+        if not isinstance(key, str) or key not in self.node_types:
+            raise invalid(f"Node type {key} is not supported. Supported here: {', '.join(self.node_types)}")
+        return self.node_types[key]
+
+    def check(self, spec: Mapping[str, Any]) -> None:
+        """Raise ApiError where no cluster can be made of `spec`."""
+        if "spark_version" not in spec:
+            raise invalid("Missing required field: spark_version")
+        if "node_type_id" not in spec and "instance_pool_id" not in spec:
+            raise invalid("Missing required field: settings.cluster_spec.new_cluster.size")
+        self.runtime(spec["spark_version"])
+        self.node_type(spec.get("node_type_id"))
+        for name in ("spark_conf", "spark_env_vars"):
+            given = spec.get(name, {})
+            if not isinstance(given, dict) or not all(isinstance(value, str) for value in given.values()):
+                raise invalid(f"{name} must be an object whose values are strings")

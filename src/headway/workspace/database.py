@@ -1,0 +1,134 @@
+"""The workspace's database: tables, and how it is opened. SQLite in write-ahead mode; migrations by Alembic."""
+
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Engine,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    create_engine,
+    event,
+)
+
+metadata = MetaData()
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("user_name", String(255), nullable=False),
+    Column("comment", String(255), nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("job_id", Integer, primary_key=True),
+    Column("name", String(4096), nullable=False, index=True),
+    Column("creator", String(255), nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("settings", JSON, nullable=False),
+    Column("idempotency_token", String(64), unique=True),
+    sqlite_autoincrement=True,
+)
+
+# Runs of jobs and, with `parent_id` and `task_key`, the runs of their tasks: one sequence of ids for both.
+runs = Table(
+    "runs",
+    metadata,
+    Column("run_id", Integer, primary_key=True),
+    Column("parent_id", Integer, index=True),
+    Column("task_key", String(100)),
+    Column("job_id", Integer, index=True),
+    Column("name", String(4096), nullable=False),
+    Column("creator", String(255), nullable=False),
+    Column("settings", JSON, nullable=False),
+    Column("parameters", JSON, nullable=False),
+    Column("trigger", String(32), nullable=False),
+    Column("life_cycle_state", String(32), nullable=False, index=True),
+    Column("result_state", String(48)),
+    Column("state_message", Text, nullable=False),
+    Column("termination_code", String(64)),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("started_ms", BigInteger),
+    Column("execution_ms", BigInteger),
+    Column("ended_ms", BigInteger),
+    Column("cluster_id", String(64)),
+    Column("output", JSON, nullable=False),
+    Column("idempotency_token", String(64), unique=True),
+    Index("runs_of_job", "job_id", "parent_id", "run_id"),
+    sqlite_autoincrement=True,
+)
+
+clusters = Table(
+    "clusters",
+    metadata,
+    Column("cluster_id", String(64), primary_key=True),
+    Column("name", String(255), nullable=False),
+    Column("creator", String(255), nullable=False),
+    Column("spec", JSON, nullable=False),
+    Column("state", String(32), nullable=False),
+    Column("state_message", Text, nullable=False),
+    Column("started_ms", BigInteger, nullable=False),
+    Column("ended_ms", BigInteger),
+    Column("folder", Text),
+    Column("details", JSON, nullable=False),
+)
+
+libraries = Table(
+    "libraries",
+    metadata,
+    Column("library_id", Integer, primary_key=True),
+    Column("path", String(4096), unique=True, nullable=False),
+    Column("lib_type", String(16), nullable=False),
+    Column("file", String(4096), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+objects = Table(
+    "objects",
+    metadata,
+    Column("object_id", Integer, primary_key=True),
+    Column("path", String(4096), unique=True, nullable=False),
+    Column("object_type", String(16), nullable=False),
+    Column("language", String(16)),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("modified_ms", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+
+def open_database(path: Path) -> Engine:
+    """Open the database at `path`, made or brought up to date first."""
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
+
+    @event.listens_for(engine, "connect")
+    def _settings(connection: Any, _: Any) -> None:
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=30000"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    migrate(engine)
+    return engine
+
+
+def migrate(engine: Engine) -> None:
+    """Run the migrations that this database has not seen."""
+    config = Config()
+    config.set_main_option("script_location", str(resources.files("headway.workspace") / "migrations"))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")

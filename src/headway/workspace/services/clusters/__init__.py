@@ -1,0 +1,1 @@
+"""Clusters: what they can be made of, and those that runs had."""

@@ -1,0 +1,1 @@
+"""DBFS 2.0: files below `dbfs:/`, kept as plain files."""

@@ -1,0 +1,1 @@
+"""The workspace API 2.0: notebooks, files and folders, kept as plain files."""

@@ -1,0 +1,156 @@
+"""The workspace tree: files on disk, and a table of what each of them is."""
+
+import os
+import shutil
+import uuid
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, delete, insert, or_, select, update
+
+from headway.workspace.clock import now_ms
+from headway.workspace.database import objects
+from headway.workspace.errors import ApiError, invalid, missing
+from headway.workspace.paths import confined, normalised
+from headway.workspace.services.files.model import ENDINGS, WorkspaceObject
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+class FilesStore:
+    """Objects by path. Paths may begin with `/Workspace`, which is the same tree."""
+
+    def __init__(self, engine: Engine, root: Path, drafts: Path) -> None:
+        self._engine, self._root, self._drafts = engine, root, drafts
+        for folder in (root, drafts):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def name(self, path: str) -> str:
+        """The tree's own name of a path."""
+        return normalised(path.removeprefix("/Workspace") if path.startswith("/Workspace/") else path)
+
+    def get(self, path: str) -> WorkspaceObject:
+        """What is there. Raise ApiError RESOURCE_DOES_NOT_EXIST."""
+        found = self.find(path)
+        if found is None:
+            raise missing(f"Path ({self.name(path)}) doesn't exist.")
+        return found
+
+    def find(self, path: str) -> WorkspaceObject | None:
+        """The same, or None."""
+        name = self.name(path)
+        if name == "/":
+            return WorkspaceObject(0, "/", "DIRECTORY", None, 0, 0)
+        with self._engine.connect() as connection:
+            row = connection.execute(select(objects).where(objects.c.path == name)).one_or_none()
+        return None if row is None else self._object(row)
+
+    def _object(self, row: object) -> WorkspaceObject:
+        found = WorkspaceObject(**row._mapping)  # type: ignore[attr-defined]
+        if found.object_type == "DIRECTORY":
+            return found
+        local = self.local(found)
+        size = local.stat().st_size if local.exists() else 0
+        return WorkspaceObject(**{**row._mapping, "size": size})  # type: ignore[attr-defined]
+
+    def local(self, found: WorkspaceObject) -> Path:
+        """The file behind an object."""
+        ending = ENDINGS.get(found.language or "", "") if found.object_type == "NOTEBOOK" else ""
+        return confined(self._root, found.path + ending)
+
+    def list(self, path: str) -> list[WorkspaceObject]:
+        """What a folder holds, by name; anything else lists itself."""
+        found = self.get(path)
+        if found.object_type != "DIRECTORY":
+            return [found]
+        base = found.path.rstrip("/")
+        below = objects.c.path.like(_escaped(base) + "/%", escape="\\")
+        deeper = objects.c.path.like(_escaped(base) + "/%/%", escape="\\")
+        with self._engine.connect() as connection:
+            rows = connection.execute(select(objects).where(below, ~deeper).order_by(objects.c.path)).all()
+        return [self._object(row) for row in rows]
+
+    def read(self, found: WorkspaceObject) -> bytes:
+        """An object's content."""
+        if found.object_type == "DIRECTORY":
+            raise invalid(f"{found.path} is a directory; only notebooks and files are exported")
+        return self.local(found).read_bytes()
+
+    def write(
+        self, path: str, content: bytes, object_type: str, language: str | None, *, overwrite: bool
+    ) -> WorkspaceObject:
+        """Keep a notebook or a file. Raise ApiError where something is there (and `overwrite` is not given), or where
+        its folder is missing."""
+        name = self.name(path)
+        confined(self._root, name)
+        with self._engine.begin() as connection:
+            self._check_parent(connection, name)
+            row = connection.execute(select(objects).where(objects.c.path == name)).one_or_none()
+            if row is not None:
+                before = WorkspaceObject(**row._mapping)
+                if before.object_type == "DIRECTORY" or not overwrite:
+                    raise ApiError("RESOURCE_ALREADY_EXISTS", f"{name} already exists.")
+                if before.object_type != object_type:
+                    raise ApiError("INVALID_PARAMETER_VALUE", f"{name} is a {before.object_type}, not a {object_type}")
+                old = self.local(before)
+                connection.execute(
+                    update(objects).where(objects.c.path == name).values(language=language, modified_ms=now_ms())
+                )
+            else:
+                old = None
+                self._add(connection, name, object_type, language)
+            local = self.local(WorkspaceObject(0, name, object_type, language, 0, 0))
+            local.parent.mkdir(parents=True, exist_ok=True)
+            draft = self._drafts / uuid.uuid4().hex
+            draft.write_bytes(content)
+            os.replace(draft, local)
+            if old is not None and old != local:
+                old.unlink(missing_ok=True)
+        return self.get(name)
+
+    def _check_parent(self, connection: Connection, name: str) -> None:
+        parent = name.rpartition("/")[0]
+        if not parent:
+            return
+        kind = connection.execute(select(objects.c.object_type).where(objects.c.path == parent)).scalar()
+        if kind is None:
+            raise missing(f"The parent folder ({parent}) does not exist.")
+        if kind != "DIRECTORY":
+            raise invalid(f"{parent} is not a directory")
+
+    def _add(self, connection: Connection, name: str, object_type: str, language: str | None) -> None:
+        now = now_ms()
+        row = {"path": name, "object_type": object_type, "language": language, "created_ms": now, "modified_ms": now}
+        connection.execute(insert(objects).values(row))
+
+    def mkdirs(self, path: str) -> None:
+        """Make a folder and those above it."""
+        name = self.name(path)
+        local = confined(self._root, name)
+        parts = name.strip("/").split("/") if name != "/" else []
+        with self._engine.begin() as connection:
+            for count in range(1, len(parts) + 1):
+                part = "/" + "/".join(parts[:count])
+                kind = connection.execute(select(objects.c.object_type).where(objects.c.path == part)).scalar()
+                if kind is None:
+                    self._add(connection, part, "DIRECTORY", None)
+                elif kind != "DIRECTORY":
+                    raise ApiError("RESOURCE_ALREADY_EXISTS", f"{part} already exists and is not a directory.")
+            local.mkdir(parents=True, exist_ok=True)
+
+    def delete(self, path: str, recursive: bool) -> None:
+        """Remove it. Raise ApiError where there is nothing, or where a folder is not empty."""
+        found = self.get(path)
+        if found.path == "/":
+            raise invalid("The root cannot be deleted")
+        if found.object_type == "DIRECTORY" and self.list(found.path) and not recursive:
+            raise ApiError("DIRECTORY_NOT_EMPTY", f"Folder ({found.path}) is not empty")
+        below = objects.c.path.like(_escaped(found.path) + "/%", escape="\\")
+        local = self.local(found)
+        with self._engine.begin() as connection:
+            connection.execute(delete(objects).where(or_(objects.c.path == found.path, below)))
+            if found.object_type == "DIRECTORY":
+                shutil.rmtree(local, ignore_errors=True)
+            else:
+                local.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""Who am I (SCIM), and where the workspace tells of itself."""

@@ -1,0 +1,43 @@
+"""The workspace's settings."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+MAX_BODY_BYTES = 10 * 1024 * 1024
+
+
+def default_cache() -> Path:
+    """Where compiled hosts and class archives are kept: `HEADWAY_CACHE`, else the user's cache folder."""
+    given = os.environ.get("HEADWAY_CACHE")
+    if given:
+        return Path(given)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "headway"
+
+
+@dataclass(frozen=True)
+class WorkspaceSettings:
+    """`data` holds everything the workspace keeps. `port` 0 takes a free one. `allow_download` are host names (shell
+    patterns) that libraries may be pulled from although their address is private. `standby` drivers are kept warm."""
+
+    data: Path
+    host: str = "127.0.0.1"
+    port: int = 8470
+    allow_download: tuple[str, ...] = ()
+    standby: int = 1
+    cache: Path = field(default_factory=default_cache)
+
+    @property
+    def dbfs(self) -> Path:
+        """The folder behind `dbfs:/`."""
+        return self.data / "dbfs"
+
+    @property
+    def files(self) -> Path:
+        """The folder behind `/Workspace`."""
+        return self.data / "workspace"
+
+    @property
+    def volumes(self) -> Path:
+        """The folder behind `/Volumes`."""
+        return self.data / "volumes"
