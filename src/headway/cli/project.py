@@ -43,12 +43,12 @@ def init(root: Root = ".", output: Output = Format.TEXT) -> None:
     files = _files(folder)
     proposed = propose(files, folder.name, version("pyspark"))
     written = []
-    for name, text in proposed.items():
+    for name, content in proposed.items():
         target = folder / name
         if target.exists() or (name.startswith("jobs/") and any(file.startswith("jobs/") for file in files)):
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text, encoding="utf-8")
+        target.write_text(content, encoding="utf-8")
         written.append(name)
 
     def text(console: Console) -> None:

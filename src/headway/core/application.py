@@ -95,12 +95,14 @@ class Environment:
 @dataclass(frozen=True)
 class DeploySettings:
     """Where artifacts go in a workspace: `target` is where jobs read them, `library_folder` the workspace libraries,
-    `notebook_folder` the imported notebooks (one folder per version beneath it)."""
+    `notebook_folder` the imported notebooks (one folder per version beneath it); `node_type_id` is that of the cluster
+    which copies artifacts."""
 
     jobs: str = "jobs/*.yml"
     target: str = "dbfs:/FileStore/job-jars"
     library_folder: str = "/Shared/libraries"
     notebook_folder: str = "/Shared/headway"
+    node_type_id: str = "local.small"
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,12 @@ CATALOGUE: dict[str, Entry] = {
     for entry in (
         Entry("CONFIGURATION_INVALID", WRONG_USE, "{count} problem(s) in the configuration", ""),
         Entry("FOLDER_NOT_FOUND", WRONG_USE, "there is no folder {path}"),
+        Entry(
+            "DEMO_FOLDER_TAKEN",
+            WRONG_USE,
+            "{path} is not empty, and not a demo's",
+            "Name another folder with --folder; nothing was removed.",
+        ),
         Entry("INIT_EXISTS", WRONG_USE, "{path} exists and is not overwritten", "`headway check` reads it."),
         Entry(
             "JAVA_NOT_FOUND",
@@ -46,6 +52,12 @@ CATALOGUE: dict[str, Entry] = {
             "Commit or stash them, or name the commit to release with --commit.",
         ),
         Entry("GIT_FAILED", FAILED_WORK, "git {command} failed: {reason}"),
+        Entry(
+            "WRONG_BRANCH",
+            WRONG_USE,
+            "the repository is on branch {branch}; headway.toml delivers {expected}",
+            "Check that branch out, or name the commit with --commit.",
+        ),
         # test and build
         Entry("TESTS_FAILED", FAILED_WORK, "test step {step} failed: {reason}", "The log is {log}"),
         Entry("BUILD_FAILED", FAILED_WORK, "building {artifact} failed: {reason}", "The log is {log}"),
@@ -104,6 +116,7 @@ CATALOGUE: dict[str, Entry] = {
         Entry("ROLLBACK_IMPOSSIBLE", WRONG_USE, "{environment} cannot be rolled back: {reason}"),
         Entry("ROLLBACK_FAILED", FAILED_WORK, "rolling {environment} back failed: {reason}. {standing}"),
         Entry("GATE_FAILED", BLOCKED, "gate {gate} of {environment} refused {version}: {reason}"),
+        Entry("NOTHING_DEPLOYED", WRONG_USE, "nothing is deployed to {environment}", "`headway deploy` does that."),
         Entry("NOT_VERIFIED", BLOCKED, "{version} has not passed the gates of {environment}", "Run `headway verify`."),
     )
 }

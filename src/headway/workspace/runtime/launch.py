@@ -4,34 +4,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from headway.adapters.java import SPARK_OPTIONS
 from headway.workspace.runtime.tasks import DriverSpec, Runtime
-
-# What Spark's own launcher opens to it (org.apache.spark.launcher.JavaModuleOptions, Spark 4.3.0).
-OPENED = (
-    *(
-        f"--add-opens=java.base/{package}=ALL-UNNAMED"
-        for package in (
-            "java.lang",
-            "java.lang.invoke",
-            "java.lang.reflect",
-            "java.io",
-            "java.net",
-            "java.nio",
-            "java.util",
-            "java.util.concurrent",
-            "java.util.concurrent.atomic",
-            "jdk.internal.ref",
-            "sun.nio.ch",
-            "sun.nio.cs",
-            "sun.security.action",
-            "sun.util.calendar",
-        )
-    ),
-    "--add-opens=java.security.jgss/sun.security.krb5=ALL-UNNAMED",
-    "-Djdk.reflect.useDirectMethodHandle=false",
-    "-Dio.netty.tryReflectionSetAccessible=true",
-    "-XX:+IgnoreUnrecognizedVMOptions",
-)
 
 LOG4J = """rootLogger.level = info
 rootLogger.appenderRef.file.ref = file
@@ -92,7 +66,7 @@ def command(spec: DriverSpec, host_jar: Path, archive: tuple[str, ...], lease_se
         "-Xss4m",
         "-XX:+ExitOnOutOfMemoryError",
         *archive,
-        *OPENED,
+        *SPARK_OPTIONS,
         f"-Dheadway.logs={spec.folder / 'logs'}",
         f"-Dlog4j2.configurationFile={spec.folder / 'log4j2.properties'}",
         f"-Djava.io.tmpdir={spec.folder / 'tmp'}",

@@ -1,0 +1,18 @@
+"""What is looked at in a session."""
+
+FEATURES = ("correct_ratio", "retries_per_answer", "hints_per_answer", "answer_seconds", "answers", "minutes")
+
+# SQL over the columns of `sessions`.
+EXPRESSIONS = {
+    "correct_ratio": "try_divide(correct, answers)",
+    "retries_per_answer": "try_divide(answers - correct, answers)",
+    "hints_per_answer": "try_divide(hints, answers)",
+    "answer_seconds": "answer_seconds",
+    "answers": "answers",
+    "minutes": "minutes",
+}
+
+
+def select_list() -> list[str]:
+    """The features as SQL."""
+    return [f"cast({EXPRESSIONS[name]} as double) as {name}" for name in FEATURES]

@@ -1,0 +1,1 @@
+"""Rubric scores of learners' sessions: trained on sessions that raters have labelled."""

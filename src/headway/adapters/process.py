@@ -1,0 +1,99 @@
+"""Run other programs: time limit, output as it comes, the whole process group ended together."""
+
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+TAIL_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a program ended. `output` is what it printed (standard output and error), at most its last 64 KiB.
+    `status` is the exit status, negative for a signal; `timed_out` says that we ended it."""
+
+    status: int
+    output: str
+    seconds: float
+    timed_out: bool = False
+
+
+def run_command(
+    command: Sequence[str] | str,
+    *,
+    cwd: Path,
+    environment: Mapping[str, str] | None = None,
+    timeout_seconds: float | None = None,
+    log: Path | None = None,
+    on_line: Callable[[str], None] | None = None,
+) -> Finished:
+    """Run an argument list, or a line of shell, to its end.
+
+    What it prints goes to `log` and, line by line, to `on_line`. The whole process group is killed when the time is
+    over, and when an exception (Ctrl-C) comes from elsewhere. Raise FileNotFoundError where there is no such program.
+    """
+    began = time.monotonic()
+    process = subprocess.Popen(
+        command,
+        cwd=cwd,
+        env=None if environment is None else dict(environment),
+        shell=isinstance(command, str),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    deadline = None if timeout_seconds is None else began + timeout_seconds
+    collected = bytearray()
+    timed_out = False
+    try:
+        with contextlib.ExitStack() as stack:
+            sink = stack.enter_context(log.open("ab")) if log is not None else None
+            rest = b""
+            for chunk in _chunks(process, deadline):
+                if chunk is None:
+                    timed_out = True
+                    break
+                if sink is not None:
+                    sink.write(chunk)
+                    sink.flush()
+                collected += chunk
+                del collected[: max(0, len(collected) - TAIL_BYTES)]
+                if on_line is not None:
+                    *lines, rest = (rest + chunk).split(b"\n")
+                    for line in lines:
+                        on_line(line.decode("utf-8", "replace"))
+            if rest and on_line is not None:
+                on_line(rest.decode("utf-8", "replace"))
+        if not timed_out:
+            process.wait()
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+    return Finished(process.returncode, collected.decode("utf-8", "replace"), time.monotonic() - began, timed_out)
+
+
+def _chunks(process: "subprocess.Popen[bytes]", deadline: float | None) -> Iterator[bytes | None]:
+    """What the process prints, as it comes; None when the deadline has passed."""
+    assert process.stdout is not None  # noqa: S101  (it was asked for)
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        while True:
+            wait = None if deadline is None else deadline - time.monotonic()
+            if wait is not None and wait <= 0:
+                yield None
+                return
+            if selector.select(wait):
+                data = os.read(process.stdout.fileno(), 1 << 16)
+                if not data:
+                    return
+                yield data

@@ -1,0 +1,143 @@
+"""`headway plan`, `deploy`, `verify`, `promote`, `rollback`, `status`: environments and what stands in them."""
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from headway.cli.context import load
+from headway.cli.output import Format, Output, Result, Root, Verbose, progress, show
+from headway.core.ledger import EnvironmentState
+from headway.core.rendering import as_text
+from headway.delivery import line as delivery
+from headway.delivery import rolling_back
+from headway.delivery.deploying import deploy as deploy_release
+from headway.delivery.deploying import plan_release
+from headway.delivery.gates import require_verified
+from headway.delivery.gates import verify as verify_gates
+from headway.delivery.standing import EnvironmentStatus
+from headway.delivery.standing import status as environment_statuses
+
+PANEL = "The line, step by step"
+Environment = Annotated[str, typer.Argument(help="Environment, as headway.toml names it.")]
+Version = Annotated[str | None, typer.Option("--version", help="Release; without it the last one.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    for command in (plan, deploy, verify, promote, rollback):
+        app.command(command.__name__, rich_help_panel=PANEL)(command)
+    app.command("status", rich_help_panel="Looking")(status)
+
+
+def plan(environment: Environment, root: Root = ".", version: Version = None, output: Output = Format.TEXT) -> None:
+    """Show what deploying a release to an environment would change, field by field. Changes nothing."""
+    line, release = load(root, progress()).line_of(version)
+    made = plan_release(line.target(environment), release)
+    data = {"plan": made.to_json(), "digest": made.digest}
+    show(Result("plan", data, lambda console: console.print(as_text(made), markup=False)), output)
+
+
+def _state_result(command: str, environment: str, state: EnvironmentState) -> Result:
+    def text(console: Console) -> None:
+        console.print(f"{environment} stands at {state.version or 'nothing'} (serial {state.serial})", markup=False)
+
+    return Result(command, {"environment": environment, "state": state.to_json()}, text)
+
+
+def deploy(
+    environment: Environment,
+    root: Root = ".",
+    version: Version = None,
+    verbose: Verbose = False,
+    output: Output = Format.TEXT,
+) -> None:
+    """Bring an environment to a release: publish, copy, plan, reset every job. All of it, or nothing.
+
+    An environment that comes after another one takes only what passed there.
+    """
+    line, release = load(root, progress(verbose)).line_of(version)
+    target = line.target(environment)
+    after = target.environment.after
+    if after is not None:
+        digests = {artifact.name: artifact.sha256 for artifact in release.artifacts.values()}
+        require_verified(line.target(after), str(release.version), digests)
+    show(_state_result("deploy", environment, deploy_release(target, release)), output)
+
+
+def verify(environment: Environment, root: Root = ".", verbose: Verbose = False, output: Output = Format.TEXT) -> None:
+    """Run the gates of an environment on the release that stands there. Exit status 3 where one refuses it."""
+    context = load(root, progress(verbose))
+    standing = context.line.target(environment).ledger.state().version
+    line = context.line_of(standing)[0] if standing else context.line
+    verdict = verify_gates(line.target(environment))
+
+    def text(console: Console) -> None:
+        console.print(f"{verdict.version} passed the gates of {environment}", markup=False)
+        for entry in verdict.evidence:
+            seconds = f"{entry['seconds']:.1f} s"
+            console.print(f"  {entry['job']}: run {entry['run_id']} {entry['result']} in {seconds}", markup=False)
+
+    show(Result("verify", {"verdict": asdict(verdict)}, text), output)
+
+
+def promote(
+    environment: Environment,
+    root: Root = ".",
+    version: Version = None,
+    verbose: Verbose = False,
+    output: Output = Format.TEXT,
+) -> None:
+    """Bring the very bytes that passed the environment before this one to this one."""
+    context = load(root, progress(verbose))
+    after = context.line.target(environment).environment.after
+    if version is None and after is not None:
+        version = context.line.target(after).ledger.state().version
+    line, release = context.line_of(version)
+    delivery.promote(line, release, environment)
+    show(_state_result("promote", environment, line.target(environment).ledger.state()), output)
+
+
+def rollback(
+    environment: Environment,
+    root: Root = ".",
+    to: Annotated[str | None, typer.Option("--to", help="Version; without it the one before the present one.")] = None,
+    verbose: Verbose = False,
+    output: Output = Format.TEXT,
+) -> None:
+    """Bring an environment back to what stood there before: code and job settings both, as one unit."""
+    line = load(root, progress(verbose)).line
+    show(_state_result("rollback", environment, rolling_back.rollback(line.target(environment), to)), output)
+
+
+def status(root: Root = ".", output: Output = Format.TEXT) -> None:
+    """Show what stands in each environment, whether it passed its gates, and whether somebody changed it by hand."""
+    line = load(root, progress()).line
+    found = environment_statuses(line)
+    data = {"app": line.app.name, "environments": [_status_json(entry) for entry in found]}
+
+    def text(console: Console) -> None:
+        table = Table("environment", "version", "since", "jobs", "gates", "drift", box=None, pad_edge=False)
+        for entry in found:
+            verdict = entry.state.verdict
+            gates = "—" if verdict is None else "passed" if verdict.passed else "refused"
+            since = entry.state.history[-1].at if entry.state.history else ""
+            table.add_row(
+                entry.name, entry.state.version or "nothing", since, str(len(entry.state.jobs)), gates, _drift(entry)
+            )
+        console.print(table)
+
+    show(Result("status", data, text), output)
+
+
+def _drift(entry: EnvironmentStatus) -> str:
+    if entry.drifted is None:
+        return f"unknown: {entry.problem}"
+    return ", ".join(entry.drifted) or "none"
+
+
+def _status_json(entry: EnvironmentStatus) -> dict[str, Any]:
+    drifted = None if entry.drifted is None else list(entry.drifted)
+    return {"name": entry.name, "state": entry.state.to_json(), "drifted": drifted, "problem": entry.problem}

@@ -1,0 +1,298 @@
+"""`headway.toml` as an Application: every problem at once, each with its line. Pure."""
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from headway.core.application import (
+    Application,
+    ArtifactSettings,
+    DeploySettings,
+    Environment,
+    GateSettings,
+    JobDefinition,
+    StoreSettings,
+    TestStep,
+)
+from headway.core.diagnostics import Diagnostic
+from headway.core.jobfiles import KnownFields, check_jobs, read_jobs
+from headway.core.sources import Source, read_toml
+
+FILE = "headway.toml"
+_ENV = re.compile(r"\$\{env\.([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+ArtifactName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")]
+Minutes = Annotated[float, Field(gt=0)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class _App(_Strict):
+    name: Name
+    branch: str = "main"
+    version: Annotated[str, Field(pattern=r"^(0|[1-9]\d*)\.(0|[1-9]\d*)$")]
+    spark: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
+
+
+class _Store(_Strict):
+    url: Annotated[str, Field(pattern=r"^(file:///|s3://[^/])")]
+    endpoint_url: str | None = None
+    region: str | None = None
+
+
+class _Test(_Strict):
+    name: ArtifactName
+    command: str | None = None
+    artifact: str | None = None
+    sources: list[str] = []
+    main: str | None = None
+    junit: list[str] = []
+    timeout_minutes: Minutes = 30
+
+
+class _Artifact(_Strict):
+    name: ArtifactName
+    kind: Literal["jar", "wheel", "notebooks"]
+    builder: Literal["scala", "wheel", "command", "notebooks"]
+    sources: list[str] = []
+    resources: list[str] = []
+    main_class: str | None = None
+    path: str | None = None
+    command: str | None = None
+    output: str | None = None
+
+
+class _Deploy(_Strict):
+    jobs: str = "jobs/*.yml"
+    target: Annotated[str, Field(pattern=r"^(dbfs:/|/Volumes/|/Workspace/)")] = "dbfs:/FileStore/job-jars"
+    library_folder: Annotated[str, Field(pattern=r"^/")] = "/Shared/libraries"
+    notebook_folder: Annotated[str, Field(pattern=r"^/")] = "/Shared/headway"
+    node_type_id: str = "local.small"
+
+
+class _Gate(_Strict):
+    kind: Literal["run"]
+    jobs: Annotated[list[str], Field(min_length=1)]
+    timeout_minutes: Minutes = 60
+
+
+class _Environment(_Strict):
+    host: Annotated[str, Field(pattern=r"^https?://")]
+    token_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+    prefix: str
+    values: dict[str, Any] = {}
+    gates: list[_Gate] = []
+    after: str | None = None
+
+
+class _File(_Strict):
+    app: _App
+    store: _Store
+    test: list[_Test] = []
+    artifact: Annotated[list[_Artifact], Field(min_length=1)]
+    deploy: _Deploy = _Deploy()
+    environments: Annotated[dict[Name, _Environment], Field(min_length=1)]
+
+
+@dataclass(frozen=True)
+class Files:
+    """The configuration's texts: `headway.toml` and the job files that its `deploy.jobs` names, by path."""
+
+    toml: str
+    jobs: Mapping[str, str]
+
+
+def jobs_pattern(toml: str) -> str:
+    """The glob of the job files, readable even where the rest of the file is wrong."""
+    source = read_toml(FILE, toml)
+    deploy = source.data.get("deploy", {}) if isinstance(source, Source) else {}
+    pattern = deploy.get("jobs") if isinstance(deploy, Mapping) else None
+    return pattern if isinstance(pattern, str) else DeploySettings().jobs
+
+
+def parse(files: Files, variables: Mapping[str, str], known: KnownFields) -> Application | tuple[Diagnostic, ...]:
+    """The application, or everything that is wrong with it. `variables` are the process's environment."""
+    source = read_toml(FILE, files.toml)
+    if isinstance(source, Diagnostic):
+        return (source,)
+    problems: list[Diagnostic] = []
+    data = _with_variables(source, variables, problems)
+    try:
+        parsed = _File.model_validate(data)
+    except ValidationError as error:
+        problems.extend(_problems(error, source))
+        jobs, job_problems = read_jobs(files.jobs, known)
+        return (*problems, *job_problems)
+    jobs, job_problems = read_jobs(files.jobs, known)
+    problems.extend(job_problems)
+    app = _application(parsed, jobs)
+    problems.extend(_check(parsed, app, source))
+    problems.extend(check_jobs(app))
+    if not files.jobs:
+        problems.append(Diagnostic(source.at("deploy.jobs"), "deploy.jobs", f"no file matches {parsed.deploy.jobs}"))
+    if any(problem.severity == "error" for problem in problems):
+        return tuple(problems)
+    return app
+
+
+def _with_variables(source: Source, variables: Mapping[str, str], problems: list[Diagnostic]) -> Any:
+    def walk(value: Any, path: str) -> Any:
+        if isinstance(value, str):
+            return _ENV.sub(lambda match: replaced(match, path), value)
+        if isinstance(value, dict):
+            return {key: walk(entry, f"{path}.{key}" if path else key) for key, entry in value.items()}
+        if isinstance(value, list):
+            return [walk(entry, f"{path}.{number}") for number, entry in enumerate(value)]
+        return value
+
+    def replaced(match: re.Match[str], path: str) -> str:
+        name, default = match.group(1), match.group(2)
+        if name in variables:
+            return variables[name]
+        if default is not None:
+            return default
+        hint = f"Set {name}, or give a default: ${{env.{name}:-…}}"
+        problems.append(Diagnostic(source.at(path), path, f"the environment variable {name} is not set", hint))
+        return match.group(0)
+
+    return walk(dict(source.data), "")
+
+
+def _problems(error: ValidationError, source: Source) -> Iterator[Diagnostic]:
+    for entry in error.errors():
+        parts = [part for part in entry["loc"] if part != "[key]"]
+        path = ".".join(str(part) for part in parts)
+        value = entry.get("input")
+        if isinstance(value, str) and value.startswith("${env."):
+            continue  # told already: the variable is not set
+        message, hint = entry["msg"], ""
+        if entry["type"] == "extra_forbidden":
+            message, hint = "unknown key", suggestion(str(parts[-1]), _known_keys(parts[:-1]))
+        elif entry["type"] == "missing":
+            message = "required, and missing"
+        elif entry["type"] == "string_pattern_mismatch":
+            message = f"{value!r} does not have the form {entry['ctx']['pattern']}"
+        yield Diagnostic(source.at(path), path, message[0].lower() + message[1:], hint)
+
+
+def _known_keys(parts: Sequence[int | str]) -> Iterable[str]:
+    model: Any = _File
+    steps = {"app": _App, "store": _Store, "deploy": _Deploy, "test": _Test, "artifact": _Artifact}
+    if parts:
+        model = steps.get(str(parts[0]), _Environment)
+        if parts[0] == "environments" and "gates" in parts:
+            model = _Gate
+    return list(model.model_fields)
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """`did you mean …?`, or what there is."""
+    names = list(known)
+    close = difflib.get_close_matches(word, names, 1)
+    return f"did you mean {close[0]}?" if close else f"known here: {', '.join(names)}"
+
+
+def _application(parsed: _File, jobs: Mapping[str, JobDefinition]) -> Application:
+    major, minor = (int(part) for part in parsed.app.version.split("."))
+    tuples = {"sources", "resources", "junit"}
+
+    def frozen(model: BaseModel) -> dict[str, Any]:
+        return {key: tuple(value) if key in tuples else value for key, value in model.model_dump().items()}
+
+    return Application(
+        name=parsed.app.name,
+        branch=parsed.app.branch,
+        version=(major, minor),
+        spark=parsed.app.spark,
+        store=StoreSettings(**parsed.store.model_dump()),
+        tests=tuple(TestStep(**frozen(step)) for step in parsed.test),
+        artifacts=tuple(ArtifactSettings(**frozen(artifact)) for artifact in parsed.artifact),
+        deploy=DeploySettings(**parsed.deploy.model_dump()),
+        environments={
+            name: Environment(
+                name=name,
+                host=environment.host.rstrip("/"),
+                token_env=environment.token_env,
+                prefix=environment.prefix,
+                values=environment.values,
+                gates=tuple(
+                    GateSettings(gate.kind, tuple(gate.jobs), gate.timeout_minutes) for gate in environment.gates
+                ),
+                after=environment.after,
+            )
+            for name, environment in parsed.environments.items()
+        },
+        jobs=jobs,
+    )
+
+
+_NEEDED = {"scala": ("sources",), "wheel": ("path",), "notebooks": ("path",), "command": ("command", "output")}
+_KINDS = {"scala": ("jar",), "wheel": ("wheel",), "notebooks": ("notebooks",), "command": ("jar", "wheel")}
+
+
+def _check(parsed: _File, app: Application, source: Source) -> Iterator[Diagnostic]:
+    def at(path: str, message: str, hint: str = "") -> Diagnostic:
+        return Diagnostic(source.at(path), path, message, hint)
+
+    for section, names in (
+        ("test", [step.name for step in parsed.test]),
+        ("artifact", [artifact.name for artifact in parsed.artifact]),
+    ):
+        for number, name in enumerate(names):
+            if name in names[:number]:
+                yield at(f"{section}.{number}.name", f"the name {name} is taken by another {section}")
+    scala = [artifact.name for artifact in parsed.artifact if artifact.builder == "scala"]
+    for number, artifact in enumerate(parsed.artifact):
+        path = f"artifact.{number}"
+        if artifact.kind not in _KINDS[artifact.builder]:
+            yield at(f"{path}.kind", f"the {artifact.builder} builder makes {' or '.join(_KINDS[artifact.builder])}")
+        for needed in _NEEDED[artifact.builder]:
+            if not getattr(artifact, needed):
+                yield at(path, f"the {artifact.builder} builder needs `{needed}`")
+    for number, step in enumerate(parsed.test):
+        path = f"test.{number}"
+        if (step.command is None) == (step.artifact is None):
+            yield at(path, "needs either `command`, or `artifact` with `sources` and `main`")
+        elif step.artifact is not None:
+            if step.artifact not in scala:
+                yield at(f"{path}.artifact", f"no artifact {step.artifact} is built by the scala builder")
+            if not step.sources or not step.main:
+                yield at(path, "Scala tests need `sources` and `main`")
+    yield from _check_environments(parsed, app, at)
+
+
+def _check_environments(parsed: _File, app: Application, at: Any) -> Iterator[Diagnostic]:
+    places: dict[tuple[str, str], str] = {}
+    for name, environment in app.environments.items():
+        path = f"environments.{name}"
+        if environment.after is not None and environment.after not in app.environments:
+            yield at(
+                f"{path}.after",
+                f"there is no environment {environment.after}",
+                suggestion(environment.after, app.environments),
+            )
+        seen, current = [name], environment.after
+        while current in app.environments:
+            if current in seen:
+                yield at(
+                    f"{path}.after", f"environments come after each other in a circle: {' → '.join([*seen, current])}"
+                )
+                break
+            seen.append(str(current))
+            current = app.environments[str(current)].after
+        for number, gate in enumerate(environment.gates):
+            for job in gate.jobs:
+                if job not in app.jobs:
+                    yield at(f"{path}.gates.{number}.jobs", f"there is no job {job}", suggestion(job, app.jobs))
+        place = (environment.host, environment.prefix)
+        if place in places:
+            message = f"has the workspace and the prefix of {places[place]}: their jobs could not be told apart"
+            yield at(f"{path}.prefix", message)
+        places[place] = name

@@ -1,0 +1,147 @@
+"""`jobs/*.yml`: job settings in the Jobs API's own schema, in a Databricks bundle's form (`resources.jobs`). Pure."""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from headway.core.application import Application, JobDefinition
+from headway.core.diagnostics import Diagnostic, Location
+from headway.core.references import found_in, problem
+from headway.core.sources import read_yaml
+
+
+@dataclass(frozen=True)
+class KnownFields:
+    """The field names of the Jobs API: of a job's settings and of a task."""
+
+    job: frozenset[str]
+    task: frozenset[str]
+
+
+def read_jobs(texts: Mapping[str, str], known: KnownFields) -> tuple[dict[str, JobDefinition], list[Diagnostic]]:
+    """The jobs of all files by key, and what is wrong with them."""
+    jobs: dict[str, JobDefinition] = {}
+    problems: list[Diagnostic] = []
+    for file, text in sorted(texts.items()):
+        source = read_yaml(file, text)
+        if isinstance(source, Diagnostic):
+            problems.append(source)
+            continue
+        resources = source.data.get("resources")
+        found = resources.get("jobs") if isinstance(resources, dict) else None
+        if not isinstance(found, dict) or not found:
+            problems.append(
+                Diagnostic(source.at("resources.jobs"), "resources.jobs", "expected a mapping of jobs by key")
+            )
+            continue
+        for name in [key for key in source.data if key != "resources"]:
+            problems.append(Diagnostic(source.at(name), name, "only `resources` is read from a job file"))
+        for name in [key for key in resources if key != "jobs"]:  # type: ignore[union-attr]
+            problems.append(Diagnostic(source.at(f"resources.{name}"), f"resources.{name}", "only jobs are read here"))
+        for key, settings in found.items():
+            path = f"resources.jobs.{key}"
+            if not isinstance(settings, dict):
+                problems.append(Diagnostic(source.at(path), path, "expected the job's settings"))
+                continue
+            if key in jobs:
+                message = f"the job {key} is defined in {jobs[key].location} as well"
+                problems.append(Diagnostic(source.at(path), path, message))
+                continue
+            prefix = path + "."
+            lines = {name[len(prefix) :]: line for name, line in source.lines.items() if name.startswith(prefix)}
+            job = JobDefinition(str(key), settings, source.at(path), lines)
+            problems.extend(_check_shape(job, known))
+            jobs[str(key)] = job
+    return jobs, problems
+
+
+def _where(job: JobDefinition, path: str) -> Location:
+    while path and path not in job.lines:
+        path = path.rpartition(".")[0]
+    return Location(job.location.file, job.lines.get(path, job.location.line))
+
+
+def _problem(job: JobDefinition, path: str, message: str, hint: str = "") -> Diagnostic:
+    return Diagnostic(_where(job, path), f"{job.key}.{path}" if path else job.key, message, hint)
+
+
+def _unknown(job: JobDefinition, keys: Mapping[str, Any], known: frozenset[str], base: str) -> Iterator[Diagnostic]:
+    for key in keys:
+        if key not in known:
+            close = difflib.get_close_matches(str(key), sorted(known), 1)
+            hint = f"did you mean {close[0]}?" if close else "see the Jobs API"
+            yield _problem(job, f"{base}{key}", "unknown key", hint)
+
+
+def _check_shape(job: JobDefinition, known: KnownFields) -> Iterator[Diagnostic]:
+    yield from _unknown(job, job.settings, known.job, "")
+    name = job.settings.get("name")
+    if not isinstance(name, str) or not name:
+        yield _problem(job, "name", "a job needs a name")
+    tags = job.settings.get("tags", {})
+    if not isinstance(tags, dict):
+        yield _problem(job, "tags", "expected a mapping")
+    clusters = job.settings.get("job_clusters", [])
+    shared: set[str] = set()
+    if not isinstance(clusters, list):
+        yield _problem(job, "job_clusters", "expected a list")
+    else:
+        for number, cluster in enumerate(clusters):
+            if not isinstance(cluster, dict) or not isinstance(cluster.get("job_cluster_key"), str):
+                yield _problem(job, f"job_clusters.{number}", "needs a job_cluster_key")
+            else:
+                shared.add(cluster["job_cluster_key"])
+                if not isinstance(cluster.get("new_cluster"), dict):
+                    yield _problem(job, f"job_clusters.{number}", "needs a new_cluster")
+    tasks = job.settings.get("tasks")
+    if not isinstance(tasks, list) or not tasks:
+        yield _problem(job, "tasks", "a job needs at least one task, in a list")
+        return
+    keys = [task.get("task_key") for task in tasks if isinstance(task, dict)]
+    for number, task in enumerate(tasks):
+        yield from _check_task(job, number, task, keys, shared, known)
+
+
+def _check_task(
+    job: JobDefinition, number: int, task: Any, keys: list[Any], shared: set[str], known: KnownFields
+) -> Iterator[Diagnostic]:
+    base = f"tasks.{number}"
+    if not isinstance(task, dict):
+        yield _problem(job, base, "expected a task's settings")
+        return
+    yield from _unknown(job, task, known.task, f"{base}.")
+    key = task.get("task_key")
+    if not isinstance(key, str) or not key:
+        yield _problem(job, base, "a task needs a task_key")
+    elif keys.count(key) > 1 and keys.index(key) == number:
+        yield _problem(job, f"{base}.task_key", f"the task_key {key} stands {keys.count(key)} times")
+    if not any(name.endswith("_task") for name in task):
+        yield _problem(job, base, "says not what to run (spark_jar_task, python_wheel_task, notebook_task, …)")
+    cluster = task.get("job_cluster_key")
+    if cluster is not None and cluster not in shared:
+        names = ", ".join(sorted(shared)) or "none"
+        yield _problem(
+            job, f"{base}.job_cluster_key", f"there is no job cluster {cluster}", f"job_clusters has {names}"
+        )
+    for place, upstream in enumerate(task.get("depends_on") or []):
+        other = upstream.get("task_key") if isinstance(upstream, dict) else None
+        if other not in keys:
+            yield _problem(job, f"{base}.depends_on.{place}", f"there is no task {other} in this job")
+        elif other == key:
+            yield _problem(job, f"{base}.depends_on.{place}", "a task cannot depend on itself")
+
+
+def check_jobs(app: Application) -> Iterator[Diagnostic]:
+    """What only the whole application shows: references without meaning, names that two jobs share."""
+    artifacts = {artifact.name: artifact for artifact in app.artifacts}
+    names: dict[str, str] = {}
+    for job in app.jobs.values():
+        for found in found_in(job.settings):
+            message = problem(found.name, artifacts, app.environments)
+            if message:
+                yield _problem(job, found.path, f"${{{found.name}}}: {message}")
+        name = str(job.settings.get("name"))
+        if name in names:
+            yield _problem(job, "name", f"the job {names[name]} has the same name")
+        names[name] = job.key

@@ -1,0 +1,1 @@
+"""How artifacts are built: commands, wheels, plain Scala, notebooks."""

@@ -1,0 +1,56 @@
+"""Read an application's configuration: from its folder, or as a release recorded it."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+
+from databricks.sdk.service.jobs import JobSettings, Task
+
+from headway.core.application import Application
+from headway.core.configuration import FILE, Files, jobs_pattern, parse
+from headway.core.diagnostics import Diagnostic, Location
+from headway.core.errors import ConfigurationError
+from headway.core.jobfiles import KnownFields
+
+
+def known_fields() -> KnownFields:
+    """The field names that the official SDK knows."""
+    # `permissions` is a bundle's own field beside the settings.
+    job = {field.name for field in dataclasses.fields(JobSettings)}
+    return KnownFields(frozenset(job), frozenset(field.name for field in dataclasses.fields(Task)))
+
+
+def read_files(root: Path) -> Files:
+    """The configuration's texts below `root`. Raise ConfigurationError where there is no headway.toml."""
+    path = root / FILE
+    try:
+        toml = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        hint = "`headway init` writes one"
+        raise ConfigurationError((Diagnostic(Location(str(path)), "", "there is no such file", hint),)) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError((Diagnostic(Location(str(path)), "", f"cannot be read: {error}"),)) from None
+    jobs: dict[str, str] = {}
+    problems: list[Diagnostic] = []
+    for file in sorted(root.glob(jobs_pattern(toml))):
+        name = file.relative_to(root).as_posix()
+        try:
+            jobs[name] = file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            problems.append(Diagnostic(Location(name), "", f"cannot be read: {error}"))
+    if problems:
+        raise ConfigurationError(tuple(problems))
+    return Files(toml, jobs)
+
+
+def load_application(root: Path, variables: Mapping[str, str]) -> Application:
+    """The application whose folder is `root`. Raise ConfigurationError with every problem at once."""
+    return application_of(read_files(root), variables)
+
+
+def application_of(files: Files, variables: Mapping[str, str]) -> Application:
+    """The application that these texts describe. Raise ConfigurationError with every problem at once."""
+    found = parse(files, variables, known_fields())
+    if isinstance(found, Application):
+        return found
+    raise ConfigurationError(found)

@@ -1,0 +1,86 @@
+"""Gates: what a release must pass in an environment before it may go further."""
+
+from typing import Any
+
+from headway.adapters.clock import stamp
+from headway.adapters.databricks import translated
+from headway.core.application import GateSettings
+from headway.core.errors import HeadwayError
+from headway.core.events import Progress
+from headway.core.ledger import Verdict
+from headway.delivery.deploying import Target, job_ids, require_standing
+from headway.delivery.steps import step
+from headway.delivery.watching import EndedRun, watch
+
+
+def verify(target: Target) -> Verdict:
+    """Run every gate of the environment on the version that stands there, and record what they said.
+
+    Raise HeadwayError GATE_FAILED for the first that refuses; that is recorded too.
+    """
+    version = require_standing(target)
+    jobs = job_ids(target)
+    evidence: list[dict[str, Any]] = []
+    try:
+        for gate in target.environment.gates:
+            _run_gate(target, gate, version, jobs, evidence)
+    except HeadwayError:
+        _record(target, version, False, evidence)
+        raise
+    return _record(target, version, True, evidence)
+
+
+def _run_gate(
+    target: Target, gate: GateSettings, version: str, jobs: dict[str, int], evidence: list[dict[str, Any]]
+) -> None:
+    """The run gate: each job, in order, must run to SUCCESS."""
+    name = target.environment.name
+    client = target.connection.client
+    for key in gate.jobs:
+        with step(target.emit, "gate", f"run {key} of {version}", name) as note:
+            if key not in jobs:
+                _refuse(target, gate, version, f"the environment has no job {key}")
+            with translated(target.connection, f"jobs/run-now {key}"):
+                run_id = client.jobs.run_now(jobs[key]).run_id
+            target.emit(Progress(f"run {run_id} of job {jobs[key]}"))
+            run = watch(target.connection, run_id, target.clock, gate.timeout_minutes * 60)
+            reason = "" if run.good else failure(target, run)
+            entry = {"gate": gate.kind, "job": key, "job_id": jobs[key], "run_id": run_id, "result": run.state}
+            evidence.append({**entry, "seconds": run.seconds, "url": run.url, "reason": reason})
+            if not run.good:
+                _refuse(target, gate, version, f"run {run_id} of {key} ended {run.state}: {reason}")
+            note.detail = f"{key}: run {run_id} {run.state}"
+
+
+def _refuse(target: Target, gate: GateSettings, version: str, reason: str) -> None:
+    raise HeadwayError(
+        "GATE_FAILED", gate=gate.kind, environment=target.environment.name, version=version, reason=reason
+    )
+
+
+def failure(target: Target, run: EndedRun) -> str:
+    """Which task of a run failed, and with what."""
+    for task in run.raw.get("tasks") or []:
+        if task.get("state", {}).get("result_state") in ("FAILED", "TIMEDOUT"):
+            with translated(target.connection, f"jobs/runs/get-output {task['run_id']}"):
+                output = target.connection.client.jobs.get_run_output(task["run_id"])
+            return f"task {task['task_key']}: {output.error or task['state'].get('state_message') or run.message}"
+    return run.message
+
+
+def _record(target: Target, version: str, passed: bool, evidence: list[dict[str, Any]]) -> Verdict:
+    state = target.ledger.state()
+    verdict = Verdict(version, passed, stamp(target.clock.now()), dict(state.artifacts), tuple(evidence))
+    if state.version == version:
+        target.ledger.write(state.next(verdict=verdict))
+    return verdict
+
+
+def require_verified(target: Target, version: str, artifacts: dict[str, str]) -> None:
+    """Raise HeadwayError NOT_VERIFIED unless the gates of `target` passed for exactly these bytes of this version."""
+    state = target.ledger.state()
+    verdict = state.verdict
+    if not target.environment.gates and state.version == version and state.artifacts == artifacts:
+        return
+    if verdict is None or not verdict.passed or verdict.version != version or verdict.artifacts != artifacts:
+        raise HeadwayError("NOT_VERIFIED", version=version, environment=target.environment.name)

@@ -1,0 +1,56 @@
+"""Bring an environment back to what stood there before, as one unit: code and job settings both."""
+
+from headway.core.errors import HeadwayError
+from headway.core.ledger import EnvironmentState, Standing
+from headway.core.rendering import summary
+from headway.delivery.deploying import Target, bring_artifacts, change, finish_interrupted, make_plan
+from headway.delivery.releasing import load_release
+from headway.delivery.steps import step
+
+
+def rollback(target: Target, to: str | None = None) -> EnvironmentState:
+    """Bring the environment to version `to` as it last stood there, or to the version before the present one.
+
+    The settings are those that the ledger recorded then, not today's files. Raise HeadwayError ROLLBACK_IMPOSSIBLE.
+    """
+    with target.ledger.locked(target.clock):
+        finish_interrupted(target)
+        standing = _choose(target, to)
+        with step(target.emit, "rollback", f"to {standing.version or 'nothing'}", target.environment.name) as note:
+            release = load_release(target.store, target.app.name, standing.version) if standing.version else None
+            if release is not None:
+                bring_artifacts(target, release)
+            settings = target.ledger.deployment(standing.deployment).settings
+            note.detail = summary(make_plan(target, release, settings))
+            return change(target, release, settings)
+
+
+def take_environment_back(target: Target, before: EnvironmentState) -> EnvironmentState:
+    """After a refused release: bring the environment to the state `before` its deployment; to nothing where there was
+    none."""
+    if before.version is not None:
+        return rollback(target, before.version)
+    with (
+        target.ledger.locked(target.clock),
+        step(target.emit, "rollback", "to nothing: there was no version before", target.environment.name),
+    ):
+        return change(target, None, {})
+
+
+def _choose(target: Target, to: str | None) -> Standing:
+    state = target.ledger.state()
+    name = target.environment.name
+    if state.version is None and to is None:
+        raise HeadwayError("ROLLBACK_IMPOSSIBLE", environment=name, reason="nothing is deployed there")
+    if to is None:
+        before = state.before()
+        if before is None:
+            reason = f"{state.version} is the first version there"
+            raise HeadwayError("ROLLBACK_IMPOSSIBLE", environment=name, reason=reason)
+        return before
+    stood = [entry for entry in state.history if entry.version == to]
+    if not stood:
+        known = ", ".join(sorted({entry.version for entry in state.history if entry.version})) or "none"
+        reason = f"{to} never stood there; versions that did: {known}"
+        raise HeadwayError("ROLLBACK_IMPOSSIBLE", environment=name, reason=reason)
+    return stood[-1]

@@ -1,0 +1,63 @@
+"""What the application's own commands find: this Python, Java, Spark; and none of our secrets."""
+
+import os
+import re
+import sys
+from dataclasses import dataclass
+from importlib import metadata, util
+from pathlib import Path
+
+from headway.adapters.java import find_java_home
+
+_SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|_KEY$|^KEY_|API_?KEY", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """The installed Spark and the Java it runs on. `scala` is the binary version (`2.13`)."""
+
+    spark: str
+    scala: str
+    spark_home: Path
+    java_home: Path
+
+    @property
+    def spark_version_key(self) -> str:
+        """The `spark_version` of the runtime that this Spark is, in the workspace's naming."""
+        return f"{'.'.join(self.spark.split('.')[:2])}.x-scala{self.scala}"
+
+    @property
+    def java(self) -> str:
+        """The `java` program."""
+        return str(self.java_home / "bin" / "java")
+
+    @property
+    def spark_jars(self) -> str:
+        """Spark's JARs, as a class path."""
+        return f"{self.spark_home}/jars/*"
+
+    def environment(self, version: str | None = None) -> dict[str, str]:
+        """The environment of the application's commands: ours, less what looks like a secret."""
+        kept = {key: value for key, value in os.environ.items() if not _SECRET.search(key)}
+        path = [str(Path(sys.executable).parent), str(self.java_home / "bin"), kept.get("PATH", "")]
+        kept |= {
+            "PATH": os.pathsep.join(path),
+            "JAVA_HOME": str(self.java_home),
+            "SPARK_HOME": str(self.spark_home),
+            "SPARK_LOCAL_IP": "127.0.0.1",
+            "PYSPARK_PYTHON": sys.executable,
+        }
+        if version is not None:
+            kept["HEADWAY_VERSION"] = version
+        return kept
+
+
+def installed_toolchain() -> Toolchain:
+    """The PySpark installed beside Headway. Raise HeadwayError JAVA_NOT_FOUND."""
+    spec = util.find_spec("pyspark")
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError("pyspark")
+    home = Path(spec.origin).parent
+    core = next((home / "jars").glob("spark-core_*.jar")).name
+    cache = Path(os.environ.get("HEADWAY_CACHE") or Path.home() / ".cache" / "headway")
+    return Toolchain(metadata.version("pyspark"), core.split("_")[1].split("-")[0], home, find_java_home(cache))
