@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
+_POLL_SECONDS = 0.01  # how soon `close` is heard
+
 
 class ShareServer:
     """Serves exactly the files that were shared, to whoever has the URL, until it expires."""
@@ -19,7 +21,7 @@ class ShareServer:
         self._secret = secrets.token_bytes(32)
         self._files: dict[str, Path] = {}
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._thread = threading.Thread(target=self._server.serve_forever, name="share", daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(_POLL_SECONDS,), daemon=True)
         self._thread.start()
 
     def share(self, key: str, path: Path, expires_seconds: int) -> str:

@@ -37,6 +37,17 @@ def _tagged(client: WorkspaceClient) -> Iterator[tuple[int, Mapping[str, str]]]:
             yield job.job_id, tags
 
 
+def run_seconds(client: WorkspaceClient, after: int) -> tuple[float, int]:
+    """The wall seconds of all runs with ids above `after`, as the workspace tells them; and the newest id."""
+    total, newest = 0.0, after
+    for run in client.jobs.list_runs(limit=25):
+        if run.run_id is None or run.run_id <= after:
+            break
+        newest = max(newest, run.run_id)
+        total += max(0, (run.end_time or 0) - (run.start_time or 0)) / 1000
+    return total, newest
+
+
 def artifact_paths(client: WorkspaceClient, environments: Sequence[str]) -> dict[str, dict[str, list[str]]]:
     """The paths of the JARs, wheels and notebooks of each job."""
     found = settings(client)

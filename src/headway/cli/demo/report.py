@@ -32,6 +32,7 @@ def as_json(scenario: Scenario) -> dict[str, Any]:
         "digests": scenario.digests,
         "jobs": scenario.jobs,
         "seconds": round(scenario.seconds, 3),
+        "spark_seconds": round(scenario.spark_seconds, 3),
         "steps": [
             {
                 "step": step.step,

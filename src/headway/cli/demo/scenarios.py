@@ -40,7 +40,8 @@ class Check:
 
 @dataclass
 class Scenario:
-    """What one scenario did. `jobs` are the artifact paths of each job by environment, as read back at its end."""
+    """What one scenario did. `spark_seconds` is the wall time of the runs that the line itself started; `jobs` are
+    the artifact paths of each job by environment, as read back at its end."""
 
     name: str
     title: str
@@ -53,6 +54,7 @@ class Scenario:
     jobs: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     steps: list[StepFinished] = field(default_factory=list)
     seconds: float = 0.0
+    spark_seconds: float = 0.0
     checks: list[Check] = field(default_factory=list)
 
     def check(self, claim: str, holds: bool, detail: str = "") -> None:
@@ -132,11 +134,14 @@ class Demo:
         scenario.commit, scenario.subject = found.sha, found.subject
         work = self.folder / "work" / scenario.name
         work.mkdir(parents=True)
+        _, newest = readback.run_seconds(self.client, 0)
         try:
             release = run_line(self.line, repository, self.repository.folder, commit, work)
         except HeadwayError as error:
             scenario.reason = error.message
             return None, error
+        finally:
+            scenario.spark_seconds, _ = readback.run_seconds(self.client, newest)
         scenario.version, scenario.outcome = str(release.version), "production"
         scenario.digests = {artifact.file_name: artifact.sha256 for artifact in release.artifacts.values()}
         return release, None

@@ -4,7 +4,7 @@ import json
 
 from pyspark.ml import Pipeline, PipelineModel
 from pyspark.ml.classification import LogisticRegression
-from pyspark.ml.feature import StandardScaler, VectorAssembler
+from pyspark.ml.feature import VectorAssembler
 from pyspark.sql import DataFrame, SparkSession
 
 from activity_scoring import options
@@ -22,9 +22,8 @@ def labelled(sessions: DataFrame, labels: DataFrame) -> DataFrame:
 def fit(rows: DataFrame) -> PipelineModel:
     """The model."""
     stages = [
-        VectorAssembler(inputCols=list(FEATURES), outputCol="raw"),
-        StandardScaler(inputCol="raw", outputCol="features", withMean=True),
-        LogisticRegression(maxIter=40, regParam=0.001),
+        VectorAssembler(inputCols=list(FEATURES), outputCol="features"),
+        LogisticRegression(maxIter=15, regParam=0.001),
     ]
     return Pipeline(stages=stages).fit(rows)
 
@@ -39,7 +38,7 @@ def main() -> None:
     """Train on four fifths, measure on the rest, keep the model and what was measured."""
     given = options.read(["sessions", "labels", "model"])
     spark = SparkSession.builder.getOrCreate()
-    rows = labelled(spark.read.parquet(given.sessions), spark.read.json(given.labels)).cache()
+    rows = labelled(spark.read.parquet(given.sessions), spark.read.json(given.labels)).coalesce(1).cache()
     training, held_out = rows.randomSplit([0.8, 0.2], seed=SEED)
     model = fit(training)
     metrics = {"rows": rows.count(), "held_out_accuracy": accuracy(model, held_out), "features": list(FEATURES)}

@@ -1,16 +1,20 @@
 package ingest
 
+import org.apache.hadoop.fs.Path
 import org.apache.spark.sql.{DataFrame, SparkSession}
+import org.apache.spark.sql.expressions.Window
 import org.apache.spark.sql.functions._
 import org.apache.spark.sql.streaming.Trigger
 
 /** `--root FOLDER [--gap-minutes 30]`: takes the statement files in `FOLDER/statements` that it has not seen, and ends.
   *
   * Under the root: `cleaned` (accepted statements), `quarantine` (refused lines, each with its reason), `counts` (what
-  * became of the lines of each batch), `sessions` (all sessions, made anew from `cleaned`), `checkpoint`. Each batch has a
-  * folder of its own in the first three, written over when the batch is repeated after a crash: nothing counts twice.
+  * became of the lines of each batch), `sessions` (all sessions, made anew from `cleaned`), `checkpoint`. Each batch has
+  * its own part of the first three, written over when the batch is repeated after a crash: nothing counts twice.
   */
 object Main {
+  private val Names = Seq("read", "accepted", "malformed", "duplicates")
+
   def main(arguments: Array[String]): Unit = {
     val options = arguments.sliding(2, 2).collect { case Array(name, value) => name -> value }.toMap
     val root = options.getOrElse("--root", throw new IllegalArgumentException("--root FOLDER is needed"))
@@ -27,41 +31,43 @@ object Main {
       .foreachBatch((batch: DataFrame, number: Long) => take(spark, root, batch, number))
       .start()
     query.awaitTermination()
-    Sessions.of(spark.read.parquet(s"$root/cleaned"), gapMinutes).coalesce(1).write.mode("overwrite").parquet(s"$root/sessions")
+    val cleaned = spark.read.parquet(s"$root/cleaned")
+    Sessions.of(cleaned, gapMinutes).coalesce(1).write.mode("overwrite").parquet(s"$root/sessions")
   }
 
   private def take(spark: SparkSession, root: String, batch: DataFrame, number: Long): Unit = {
-    val parsed = Statements.parse(batch.filter(trim(col("value")) =!= "")).persist()
+    val parsed = Statements.parse(batch.filter(trim(col("value")) =!= ""))
+    val again = row_number().over(Window.partitionBy("id").orderBy("at")) > 1
+    val fate = when(col("reason").isNotNull, "malformed").when(again || col("known"), "duplicates").otherwise("accepted")
+    val judged = knownBefore(spark, root, number, parsed).withColumn("fate", fate).coalesce(2).persist()
     try {
-      val refused = parsed.filter(col("reason").isNotNull).select("value", "reason")
-      val good = parsed.filter(col("reason").isNull).drop("value", "reason")
-      val once = good.dropDuplicates("id")
-      val fresh = known(spark, root, number).fold(once)(ids => once.join(ids, Seq("id"), "left_anti"))
-      fresh.coalesce(2).write.mode("overwrite").parquet(s"$root/cleaned/batch=$number")
-      refused.coalesce(1).write.mode("overwrite").json(s"$root/quarantine/batch=$number")
-      val read = parsed.count()
-      val malformed = refused.count()
-      val accepted = spark.read.parquet(s"$root/cleaned/batch=$number").count()
-      import spark.implicits._
-      Seq((read, accepted, malformed, read - malformed - accepted))
-        .toDF("read", "accepted", "malformed", "duplicates")
-        .coalesce(1)
-        .write
-        .mode("overwrite")
-        .json(s"$root/counts/batch=$number")
-    } finally parsed.unpersist()
+      val counts = judged.groupBy("fate").count().collect().map(row => row.getString(0) -> row.getLong(1)).toMap
+      val of = (fate: String) => judged.filter(col("fate") === fate)
+      of("accepted").drop("value", "reason", "known", "fate").write.mode("overwrite").parquet(s"$root/cleaned/batch=$number")
+      of("malformed").select("value", "reason").coalesce(1).write.mode("overwrite").json(s"$root/quarantine/batch=$number")
+      keep(spark, s"$root/counts/batch-$number.json", counts + ("read" -> counts.values.sum))
+    } finally judged.unpersist()
   }
 
-  /** The ids that earlier batches accepted. */
-  private def known(spark: SparkSession, root: String, number: Long): Option[DataFrame] =
-    if (number == 0) None
-    else Some(spark.read.parquet(s"$root/cleaned").filter(col("batch") =!= number).select("id"))
+  /** `parsed` with `known`: whether an earlier batch accepted a statement of that id. */
+  private def knownBefore(spark: SparkSession, root: String, number: Long, parsed: DataFrame): DataFrame =
+    if (number == 0) parsed.withColumn("known", lit(false))
+    else {
+      val ids = spark.read.parquet(s"$root/cleaned").filter(col("batch") =!= number).select(col("id"), lit(true).as("seen"))
+      parsed.join(ids, Seq("id"), "left").withColumn("known", coalesce(col("seen"), lit(false))).drop("seen")
+    }
+
+  private def keep(spark: SparkSession, path: String, counts: Map[String, Long]): Unit = {
+    val target = new Path(path)
+    val stream = target.getFileSystem(spark.sparkContext.hadoopConfiguration).create(target, true)
+    try stream.write(Names.map(name => s""""$name":${counts.getOrElse(name, 0L)}""").mkString("{", ",", "}\n").getBytes("UTF-8"))
+    finally stream.close()
+  }
 
   /** What became of every line so far, and how many sessions there are, as one line of JSON. */
   def totals(spark: SparkSession, root: String): String = {
-    val names = Seq("read", "accepted", "malformed", "duplicates")
-    val sums = spark.read.json(s"$root/counts").agg(sum(names.head).as(names.head), names.tail.map(name => sum(name).as(name)): _*)
+    val sums = spark.read.schema(Names.map(name => s"$name LONG").mkString(", ")).json(s"$root/counts")
     val sessions = spark.read.parquet(s"$root/sessions").count()
-    sums.withColumn("sessions", lit(sessions)).toJSON.first()
+    sums.select(Names.map(name => sum(name).as(name)): _*).withColumn("sessions", lit(sessions)).toJSON.first()
   }
 }
