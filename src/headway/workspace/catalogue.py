@@ -10,11 +10,16 @@ from headway.workspace.runtime.tasks import Runtime
 
 @dataclass(frozen=True)
 class NodeType:
-    """A size of driver: heap in MB and the cores its Spark uses."""
+    """A size of driver: heap in MB and the cores its Spark uses. `quick` ones start with half the CPU, and are meant
+    for tests and small data (see `DriverSpec.quick`)."""
 
     node_type_id: str
     memory_mb: int
     cores: int
+    quick: bool = False
+
+    def _purpose(self) -> str:
+        return "; starts quickly, for tests and small data" if self.quick else ""
 
     def to_json(self) -> dict[str, Any]:
         """As `list-node-types` answers it."""
@@ -22,7 +27,7 @@ class NodeType:
             "node_type_id": self.node_type_id,
             "memory_mb": self.memory_mb,
             "num_cores": float(self.cores),
-            "description": f"{self.node_type_id}: {self.memory_mb} MB, {self.cores} cores, on this machine",
+            "description": f"{self.memory_mb} MB, {self.cores} cores, on this machine" + self._purpose(),
             "instance_type_id": self.node_type_id,
             "category": "Local",
             "is_deprecated": False,
@@ -30,7 +35,7 @@ class NodeType:
 
 
 NODE_TYPES = (
-    NodeType("local.small", 1024, 2),
+    NodeType("local.small", 1024, 2, quick=True),
     NodeType("local.medium", 2048, 2),
     NodeType("local.large", 4096, 4),
     NodeType("local.xlarge", 8192, 8),

@@ -44,7 +44,7 @@ def test_every_error_that_is_raised_is_in_the_catalogue_and_every_entry_is_raise
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "HeadwayError":
                 assert isinstance(node.args[0], ast.Constant), path
-                raised.add(node.args[0].value)
+                raised.add(str(node.args[0].value))
     assert raised | {"CONFIGURATION_INVALID"} == set(CATALOGUE)
 
 

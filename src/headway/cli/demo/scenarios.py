@@ -216,6 +216,5 @@ class Demo:
         now = readback.settings(self.client)
         scenario.check("its jobs have exactly the settings of then", now["production"] == expected)
         scenario.check("stage is as it was", now["stage"] == stage)
-        scenario.check(
-            "lastBuild still names the newest build", str(last_build(self.line.store, self.line.app.name)) != version
-        )
+        newest = str(last_build(self.line.store, self.line.app.name))
+        scenario.check("lastBuild still names the newest build", newest != version, newest)

@@ -98,6 +98,7 @@ class JobClusters:
             roots=self._roots,
             memory_mb=size.memory_mb,
             cores=size.cores,
+            quick=size.quick,
             spark_conf=cluster.spec.get("spark_conf", {}),
             env=cluster.spec.get("spark_env_vars", {}),
         )

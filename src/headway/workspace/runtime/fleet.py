@@ -86,6 +86,7 @@ class DriverFleet:
             self._wanted > 0
             and spec.runtime == self._runtime
             and (spec.memory_mb, spec.cores) == (STANDBY_MEMORY_MB, STANDBY_CORES)
+            and spec.quick
             and not spec.env
             and all(key.startswith("spark.sql.") and key not in STATIC_SETTINGS for key in spec.spark_conf)
         )
@@ -102,9 +103,10 @@ class DriverFleet:
             driver = None
             folder = self._folder / name
             try:
-                driver = self._start(
-                    DriverSpec(name, self._runtime, folder, self._roots, STANDBY_MEMORY_MB, STANDBY_CORES), self._cache
+                spec = DriverSpec(
+                    name, self._runtime, folder, self._roots, STANDBY_MEMORY_MB, STANDBY_CORES, quick=True
                 )
+                driver = self._start(spec, self._cache)
             except DriverFailed:
                 shutil.rmtree(folder, ignore_errors=True)
             with self._changed:

@@ -65,6 +65,7 @@ def command(spec: DriverSpec, host_jar: Path, archive: tuple[str, ...], lease_se
         f"-Xmx{spec.memory_mb}m",
         "-Xss4m",
         "-XX:+ExitOnOutOfMemoryError",
+        *(("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC") if spec.quick else ()),
         *archive,
         *SPARK_OPTIONS,
         f"-Dheadway.logs={spec.folder / 'logs'}",

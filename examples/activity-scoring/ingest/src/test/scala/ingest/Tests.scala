@@ -17,7 +17,10 @@ object Tests {
     .builder()
     .master("local[2]")
     .config("spark.ui.enabled", "false")
-    .config("spark.sql.shuffle.partitions", "2")
+    .config("spark.sql.shuffle.partitions", "1")
+    .config("spark.sql.adaptive.enabled", "false")
+    .config("spark.sql.codegen.wholeStage", "false")
+    .config("spark.log.level", "WARN")
     .getOrCreate()
 
   private def statement(id: String, verb: String, at: String, learner: String = "ada", result: String = "{}"): String =
