@@ -162,5 +162,5 @@ def test_a_store_that_is_away_says_so(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_bucket_that_is_not_there_is_named(moto: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
-    with pytest.raises(HeadwayError, match="bucket does not exist|no such bucket"):
+    with pytest.raises(HeadwayError, match=r"bucket does not exist|no such bucket"):
         S3Store("headway-nowhere", "", moto).put("k", b"x")

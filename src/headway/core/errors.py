@@ -102,6 +102,7 @@ CATALOGUE: dict[str, Entry] = {
             "a workspace runs on {data} already, at {url}",
             "`headway workspace stop` stops it; another --data and --port start a second one.",
         ),
+        Entry("WORKSPACE_DATABASE", FAILED_WORK, "the database {path} cannot be used: {reason}"),
         Entry("WORKSPACE_DID_NOT_START", FAILED_WORK, "the workspace did not start: {reason}", "Its log is {log}"),
         # environments
         Entry("ENVIRONMENT_UNKNOWN", WRONG_USE, "headway.toml has no environment {name}; it has {known}"),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import uvicorn
 
+from headway.core.errors import HeadwayError
 from headway.workspace.auth import ensure_admin_token
 from headway.workspace.catalogue import NODE_TYPES, Catalogue
 from headway.workspace.process import announce
@@ -50,4 +51,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (HeadwayError, OSError) as error:
+        # The last line of the log is what `process.start` tells.
+        sys.exit(f"{error}")

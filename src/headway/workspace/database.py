@@ -20,6 +20,9 @@ from sqlalchemy import (
     create_engine,
     event,
 )
+from sqlalchemy.exc import DatabaseError
+
+from headway.core.errors import HeadwayError
 
 metadata = MetaData()
 
@@ -113,7 +116,7 @@ objects = Table(
 
 
 def open_database(path: Path) -> Engine:
-    """Open the database at `path`, made or brought up to date first."""
+    """Open the database at `path`, made or brought up to date first. Raise HeadwayError WORKSPACE_DATABASE."""
     engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
 
     @event.listens_for(engine, "connect")
@@ -121,7 +124,10 @@ def open_database(path: Path) -> Engine:
         for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=30000"):
             connection.execute(f"PRAGMA {pragma}")
 
-    migrate(engine)
+    try:
+        migrate(engine)
+    except DatabaseError as error:
+        raise HeadwayError("WORKSPACE_DATABASE", path=path, reason=str(error.orig)) from error
     return engine
 
 

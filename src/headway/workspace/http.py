@@ -85,9 +85,9 @@ async def read_data(request: Request) -> Data:
     kind = request.headers.get("content-type", "").partition(";")[0].strip()
     if kind in ("multipart/form-data", "application/x-www-form-urlencoded"):
         _check_length(request)
-        form = await request.form(max_part_size=MAX_BODY_BYTES)
-        for name, value in form.multi_items():
-            data[name] = await value.read() if isinstance(value, UploadFile) else value
+        async with request.form(max_part_size=MAX_BODY_BYTES) as form:
+            for name, value in form.multi_items():
+                data[name] = await value.read() if isinstance(value, UploadFile) else value
         return data
     body = await read_body(request, MAX_BODY_BYTES)
     if body.strip():

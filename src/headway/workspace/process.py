@@ -22,6 +22,9 @@ START_SECONDS = 300
 STOP_SECONDS = 60
 _POLL_SECONDS = 0.05
 
+# The workspaces that this process started: it is their parent, and must take note when they end.
+_children: dict[int, "subprocess.Popen[bytes]"] = {}
+
 
 @dataclass(frozen=True)
 class Status:
@@ -89,6 +92,7 @@ def start(settings: WorkspaceSettings, emit: Emit = ignore) -> Status:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        _children[process.pid] = process
         return _await_answer(data, process, log, begin, emit)
 
 
@@ -139,6 +143,9 @@ def stop(data: Path) -> Status:
                 deadline = float("inf")
             time.sleep(_POLL_SECONDS)
         (data / "server.json").unlink(missing_ok=True)
+        child = _children.pop(found.pid, None)
+        if child is not None:
+            child.wait()
     return Status(False, data)
 
 

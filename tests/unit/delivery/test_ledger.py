@@ -46,9 +46,9 @@ def test_no_two_callers_ever_get_the_same_version(tmp_path: Path) -> None:
 def test_a_lock_is_held_by_one_and_says_by_whom(tmp_path: Path) -> None:
     store, clock = FileStore(tmp_path), FakeClock()
     with held(store, "lock.json", "the line", clock):
-        with pytest.raises(HeadwayError, match=r"the line is locked by .* since 2026-01-01T00:00:00Z") as caught:
-            with held(store, "lock.json", "the line", clock):
-                pass
+        told = r"the line is locked by .* since 2026-01-01T00:00:00Z"
+        with pytest.raises(HeadwayError, match=told) as caught, held(store, "lock.json", "the line", clock):
+            pass
         assert caught.value.code == "ENVIRONMENT_LOCKED"
     with held(store, "lock.json", "the line", clock):
         pass

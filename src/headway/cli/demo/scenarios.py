@@ -181,7 +181,8 @@ class Demo:
         scenario.check(f"{environment}: every session has a score", found.missing == 0, f"{found.missing} have none")
         self._emit(
             Progress(
-                f"{environment}: {found.exact:.0%} of {found.sessions} scores are the true level, {found.adjacent:.0%} within one"
+                f"{environment}: {found.exact:.0%} of {found.sessions} scores are the true level, "
+                f"{found.adjacent:.0%} within one"
             )
         )
         return float(found.exact)

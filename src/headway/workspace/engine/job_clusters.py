@@ -110,7 +110,7 @@ class JobClusters:
                 cluster.cluster_id, state="TERMINATED", state_message=failed.message, ended_ms=now_ms()
             )
             raise
-        details = {"spark_context_id": cluster.driver.application_id, "spark": cluster.driver.spark_version}
+        details = {"spark_application_id": cluster.driver.application_id, "spark": cluster.driver.spark_version}
         self._records.change(cluster.cluster_id, state="RUNNING", state_message="", details=details)
 
     def end(self, cluster: JobCluster) -> None:

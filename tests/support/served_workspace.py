@@ -1,0 +1,129 @@
+"""A workspace served in this process, whose drivers run Python functions instead of Spark: for its API and engine."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from databricks.sdk import WorkspaceClient
+from databricks.sdk.config import Config
+
+from headway.workspace.auth import ensure_admin_token
+from headway.workspace.catalogue import NODE_TYPES, Catalogue
+from headway.workspace.runtime.tasks import DriverFailed, DriverSpec, NotebookTask, Runtime, TaskOutcome, TaskRequest
+from headway.workspace.server import Workspace, create_app
+from headway.workspace.settings import WorkspaceSettings
+
+RUNTIME = Runtime("4.3.x-scala2.13", "4.3", "4.3.0", "2.13", Path("python"), Path("spark"), Path("java"))
+KEY = RUNTIME.key
+
+Act = Callable[["FunctionDriver", TaskRequest, threading.Event], str | None]
+
+
+class FunctionDriver:
+    """Runs the function that is registered for a task's key. It may print to the log, wait for its cancel, raise."""
+
+    spark_version = "4.3.0"
+    application_id = "local-1"
+
+    def __init__(self, fleet: "FunctionFleet", folder: Path) -> None:
+        self.fleet, self.folder = fleet, folder
+        self.alive = True
+        self._cancels: dict[str, threading.Event] = {}
+        (folder / "logs").mkdir(parents=True)
+
+    def run(self, request: TaskRequest) -> TaskOutcome:
+        """Run it to its end."""
+        key = request.context["task_key"]
+        canceled = self._cancels.setdefault(request.run_id, threading.Event())
+        request.log.parent.mkdir(parents=True, exist_ok=True)
+        self.fleet.requests.append(request)
+        try:
+            act = self.fleet.acts.get(key)
+            result = act(self, request, canceled) if act else None
+        except DriverFailed:
+            raise
+        except Exception as error:  # noqa: BLE001  (as a driver tells of user code)
+            return TaskOutcome("FAILED", f"{type(error).__name__}: {error}", "the trace")
+        if canceled.is_set():
+            return TaskOutcome("CANCELED")
+        return TaskOutcome("SUCCESS", notebook_result=result if isinstance(request.task, NotebookTask) else None)
+
+    def cancel(self, run_id: str) -> None:
+        """End a run."""
+        self._cancels.setdefault(run_id, threading.Event()).set()
+
+
+@dataclass
+class FunctionFleet:
+    """Makes such drivers. `acts` are functions by task key."""
+
+    acts: dict[str, Act] = field(default_factory=dict)
+    requests: list[TaskRequest] = field(default_factory=list)
+    specs: list[DriverSpec] = field(default_factory=list)
+    live: list[FunctionDriver] = field(default_factory=list)
+    refuse: DriverFailed | None = None
+
+    def acquire(self, spec: DriverSpec) -> FunctionDriver:
+        """A new one."""
+        if self.refuse is not None:
+            raise self.refuse
+        self.specs.append(spec)
+        driver = FunctionDriver(self, spec.folder)
+        self.live.append(driver)
+        return driver
+
+    def discard(self, driver: Any) -> None:
+        """End it."""
+        self.live.remove(driver)
+
+    def close(self) -> None:
+        """End all."""
+        self.live.clear()
+
+
+@dataclass(frozen=True)
+class Served:
+    """A served workspace."""
+
+    url: str
+    token: str
+    client: WorkspaceClient
+    fleet: FunctionFleet
+    data: Path
+
+
+@contextmanager
+def serving(data: Path, fleet: FunctionFleet | None = None, allow: tuple[str, ...] = ()) -> Iterator[Served]:
+    """Serve a workspace on a free port until the block ends."""
+    fleet = fleet or FunctionFleet()
+    settings = WorkspaceSettings(data=data, port=0, allow_download=allow, standby=0)
+    catalogue = Catalogue({KEY: RUNTIME}, {size.node_type_id: size for size in NODE_TYPES})
+    workspace = Workspace(settings, catalogue, fleet, "http://127.0.0.1:0")
+    token = ensure_admin_token(workspace.tokens, data).read_text()
+    server = uvicorn.Server(uvicorn.Config(create_app(workspace), port=0, log_level="warning", access_log=False))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    until(lambda: server.started)
+    url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    config = Config(host=url, token=token, auth_type="pat", retry_timeout_seconds=5)
+    try:
+        yield Served(url, token, WorkspaceClient(config=config), fleet, data)
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def until(condition: Callable[[], Any], seconds: float = 20) -> Any:
+    """Wait until something holds, and return it."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = condition()
+        if found:
+            return found
+        assert time.monotonic() < deadline, "it did not come about"
+        threading.Event().wait(0.01)
