@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from headway.adapters.spark import default_cache
 from headway.workspace.runtime.driver import Driver
 from headway.workspace.runtime.runtimes import default_runtime
 from headway.workspace.runtime.tasks import (
@@ -21,7 +22,6 @@ from headway.workspace.runtime.tasks import (
     TaskOutcome,
     TaskRequest,
 )
-from headway.workspace.settings import default_cache
 
 PROGRAM = """
 package demo

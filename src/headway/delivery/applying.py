@@ -44,7 +44,7 @@ def apply(
 ) -> Deployment:
     """Do every step of a deployment whose journal is written. Jobs are created and reset before any is deleted.
 
-    Return it converged, each step with its job id. Raise HeadwayError APPLY_FAILED when a step failed and all were
+    Return it converged, each step with its job id; the caller records that. Raise HeadwayError APPLY_FAILED when a step failed and all were
     taken back, ROLLBACK_FAILED when that failed too.
     """
     try:
@@ -61,9 +61,7 @@ def apply(
             reason=failed.reason,
             outcome=f"Every job was taken back (deployment {ended.id})",
         ) from failed.cause
-    ended = replace(deployment, outcome="converged", steps=tuple(done), ended_at=stamp(clock.now()))
-    ledger.write_deployment(ended)
-    return ended
+    return replace(deployment, outcome="converged", steps=tuple(done), ended_at=stamp(clock.now()))
 
 
 class _StepsFailed(Exception):

@@ -71,7 +71,7 @@ def finish_interrupted(target: Target) -> None:
     state = target.ledger.state()
     for left in target.ledger.unfinished():
         if left.id == state.deployment:
-            continue  # it converged; only its last note is missing
+            continue  # it stands; only the journal's last word is missing
         with step(target.emit, "rollback", f"the interrupted deployment {left.id}", target.environment.name):
             take_back(target.connection, target.app, target.environment, left, target.ledger, target.clock, target.emit)
 
@@ -124,7 +124,10 @@ def change(target: Target, release: Release | None, wanted: Mapping[str, Setting
         )
         note.detail = f"deployment {ended.id}: {summary(plan)}"
         following = _following(target, state, ended, wanted)
+        # The state first: a deployer that is killed before it leaves a journal that is still running, which the next
+        # one takes back; killed after it, one whose deployment is the state's own, which stands.
         target.ledger.write(following)
+        target.ledger.write_deployment(ended)
     return following
 
 

@@ -4,27 +4,35 @@ import os
 import re
 import sys
 from dataclasses import dataclass
-from importlib import metadata, util
 from pathlib import Path
 
 from headway.adapters.java import find_java_home
+from headway.adapters.spark import InstalledSpark, default_cache, installed_spark
 
 _SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|_KEY$|^KEY_|API_?KEY", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Toolchain:
-    """The installed Spark and the Java it runs on. `scala` is the binary version (`2.13`)."""
+    """The installed Spark and the Java it runs on."""
 
-    spark: str
-    scala: str
-    spark_home: Path
+    installed: InstalledSpark
     java_home: Path
 
     @property
+    def spark(self) -> str:
+        """The exact Spark version."""
+        return self.installed.version
+
+    @property
+    def scala(self) -> str:
+        """The Scala binary version (`2.13`)."""
+        return self.installed.scala
+
+    @property
     def spark_version_key(self) -> str:
-        """The `spark_version` of the runtime that this Spark is, in the workspace's naming."""
-        return f"{'.'.join(self.spark.split('.')[:2])}.x-scala{self.scala}"
+        """The `spark_version` of the runtime that this Spark is."""
+        return self.installed.key
 
     @property
     def java(self) -> str:
@@ -34,7 +42,7 @@ class Toolchain:
     @property
     def spark_jars(self) -> str:
         """Spark's JARs, as a class path."""
-        return f"{self.spark_home}/jars/*"
+        return f"{self.installed.home}/jars/*"
 
     def environment(self, version: str | None = None) -> dict[str, str]:
         """The environment of the application's commands: ours, less what looks like a secret."""
@@ -43,7 +51,7 @@ class Toolchain:
         kept |= {
             "PATH": os.pathsep.join(path),
             "JAVA_HOME": str(self.java_home),
-            "SPARK_HOME": str(self.spark_home),
+            "SPARK_HOME": str(self.installed.home),
             "SPARK_LOCAL_IP": "127.0.0.1",
             "PYSPARK_PYTHON": sys.executable,
             # Small, short-lived JVMs: a fifth less CPU for an application's tests (docs/decisions/0003-quick-tests.md).
@@ -56,10 +64,4 @@ class Toolchain:
 
 def installed_toolchain() -> Toolchain:
     """The PySpark installed beside Headway. Raise HeadwayError JAVA_NOT_FOUND."""
-    spec = util.find_spec("pyspark")
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError("pyspark")
-    home = Path(spec.origin).parent
-    core = next((home / "jars").glob("spark-core_*.jar")).name
-    cache = Path(os.environ.get("HEADWAY_CACHE") or Path.home() / ".cache" / "headway")
-    return Toolchain(metadata.version("pyspark"), core.split("_")[1].split("-")[0], home, find_java_home(cache))
+    return Toolchain(installed_spark(), find_java_home(default_cache()))

@@ -1,18 +1,11 @@
 """The workspace's settings."""
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from headway.adapters.spark import default_cache
+
 MAX_BODY_BYTES = 10 * 1024 * 1024
-
-
-def default_cache() -> Path:
-    """Where compiled hosts and class archives are kept: `HEADWAY_CACHE`, else the user's cache folder."""
-    given = os.environ.get("HEADWAY_CACHE")
-    if given:
-        return Path(given)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "headway"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,42 @@
+"""The Spark that is installed beside Headway, and where things made for it are kept."""
+
+import os
+import re
+from dataclasses import dataclass
+from importlib import metadata, util
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class InstalledSpark:
+    """An installed PySpark. `version` is exact (`4.3.0`), `scala` the binary version (`2.13`)."""
+
+    version: str
+    scala: str
+    home: Path
+
+    @property
+    def key(self) -> str:
+        """The `spark_version` that names it in a workspace, as `4.3.x-scala2.13`."""
+        return f"{'.'.join(self.version.split('.')[:2])}.x-scala{self.scala}"
+
+
+def installed_spark() -> InstalledSpark:
+    """The PySpark of this Python. Raise ModuleNotFoundError."""
+    spec = util.find_spec("pyspark")
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError("pyspark")
+    home = Path(spec.origin).parent
+    for jar in (home / "jars").glob("spark-core_*.jar"):
+        match = re.match(r"spark-core_([\d.]+)-", jar.name)
+        if match:
+            return InstalledSpark(metadata.version("pyspark"), match.group(1), home)
+    raise FileNotFoundError(f"{home} has no spark-core JAR")
+
+
+def default_cache() -> Path:
+    """The folder for compiled hosts, class archives and the like: `HEADWAY_CACHE`, else the user's cache folder."""
+    given = os.environ.get("HEADWAY_CACHE")
+    if given:
+        return Path(given)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "headway"
