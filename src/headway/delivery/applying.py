@@ -44,8 +44,8 @@ def apply(
 ) -> Deployment:
     """Do every step of a deployment whose journal is written. Jobs are created and reset before any is deleted.
 
-    Return it converged, each step with its job id; the caller records that. Raise HeadwayError APPLY_FAILED when a step failed and all were
-    taken back, ROLLBACK_FAILED when that failed too.
+    Return it converged, each step with its job id; the caller records that. Raise HeadwayError APPLY_FAILED when a step
+    failed and all were taken back, ROLLBACK_FAILED when that failed too.
     """
     try:
         first = [step for step in deployment.steps if step.action != "delete"]
