@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from headway.cli.demo.scenarios import Scenario
@@ -48,35 +49,50 @@ def as_json(scenario: Scenario) -> dict[str, Any]:
 
 
 def show(console: Console, scenarios: Sequence[Scenario], look: Mapping[str, str]) -> None:
-    """The table, the checks that failed, and where to look further."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("", "commit", "version", "how far", "seconds"):
-        table.add_column(name, no_wrap=True)
-    for name in COLUMNS:
-        table.add_column(name, justify="right", style="dim")
-    for scenario in scenarios:
-        seconds = step_seconds(scenario)
-        good = all(check.holds for check in scenario.checks)
-        table.add_row(
-            scenario.name,
-            scenario.commit[:8] or "—",
-            scenario.version or "—",
-            f"[green]{scenario.outcome}[/]" if good else f"[bold red]{scenario.outcome}[/]",
-            f"{scenario.seconds:.1f}",
-            *(f"{seconds[name]:.1f}" if name in seconds else "" for name in COLUMNS),
-        )
-    console.print(table)
+    """What happened, the seconds of each step, every check, and where to look further."""
+    console.print(_outcomes(scenarios))
     console.print()
+    console.print(_seconds(scenarios))
     for scenario in scenarios:
-        console.print(f"({scenario.name}) {scenario.title}", markup=False)
+        console.print(f"\n({scenario.name}) {scenario.title}", markup=False)
         if scenario.reason:
             console.print(f"    {scenario.reason}", markup=False, style="yellow")
         for check in scenario.checks:
             mark = "✓" if check.holds else "✗"
             detail = f": {check.detail}" if check.detail and not check.holds else ""
-            console.print(
-                f"    {mark} {check.claim}{detail}", markup=False, style="green" if check.holds else "bold red"
-            )
+            style = "green" if check.holds else "bold red"
+            console.print(f"    {mark} {check.claim}{detail}", markup=False, style=style)
     console.print()
     for what, where in look.items():
         console.print(f"{what}: {where}", markup=False)
+
+
+def _outcomes(scenarios: Sequence[Scenario]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("", "commit", "version", "how far"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("why it stopped", no_wrap=True, overflow="ellipsis")
+    for scenario in scenarios:
+        good = all(check.holds for check in scenario.checks)
+        style = "green" if good else "bold red"
+        table.add_row(
+            scenario.name,
+            scenario.commit[:8] or "—",
+            scenario.version or "—",
+            f"[{style}]{scenario.outcome}[/]",
+            escape(scenario.reason) or "—",
+        )
+    return table
+
+
+def _seconds(scenarios: Sequence[Scenario]) -> Table:
+    """A row per step, a column per scenario."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("seconds")
+    for scenario in scenarios:
+        table.add_column(scenario.name, justify="right")
+    spent = [step_seconds(scenario) for scenario in scenarios]
+    for name in COLUMNS:
+        table.add_row(name, *(f"{seconds[name]:.1f}" if name in seconds else "" for seconds in spent))
+    table.add_row("all, with checks", *(f"{scenario.seconds:.1f}" for scenario in scenarios), style="bold")
+    return table
