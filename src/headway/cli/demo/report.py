@@ -11,6 +11,8 @@ from headway.cli.demo.scenarios import Scenario
 
 COLUMNS = ("checkout", "test", "build", "store", "publish", "copy", "plan", "apply", "gate", "rollback")
 
+_REASON_WIDTH = 40
+
 
 def step_seconds(scenario: Scenario) -> dict[str, float]:
     """Wall seconds by step, over all environments. A rollback's own steps are within it, so they are not its equals."""
@@ -71,7 +73,7 @@ def _outcomes(scenarios: Sequence[Scenario]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("", "commit", "version", "how far"):
         table.add_column(name, no_wrap=True)
-    table.add_column("why it stopped", no_wrap=True, overflow="ellipsis")
+    table.add_column("why", no_wrap=True)
     for scenario in scenarios:
         good = all(check.holds for check in scenario.checks)
         style = "green" if good else "bold red"
@@ -80,9 +82,14 @@ def _outcomes(scenarios: Sequence[Scenario]) -> Table:
             scenario.commit[:8] or "—",
             scenario.version or "—",
             f"[{style}]{scenario.outcome}[/]",
-            escape(scenario.reason) or "—",
+            escape(_short(scenario.reason)) or "—",
         )
     return table
+
+
+def _short(reason: str) -> str:
+    """The beginning of a reason; the whole of it stands below the tables."""
+    return reason if len(reason) <= _REASON_WIDTH else reason[: _REASON_WIDTH - 1] + "…"
 
 
 def _seconds(scenarios: Sequence[Scenario]) -> Table:
