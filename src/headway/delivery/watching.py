@@ -6,7 +6,8 @@ from typing import Any
 from headway.adapters.clock import Clock
 from headway.adapters.databricks import Connection, translated
 
-_FIRST, _LONGEST, _GROWTH = 0.1, 2.0, 1.3
+# A look costs the workspace a call: the longer a run takes, the rarer; never more than a thirtieth of its time is lost.
+_SHORTEST, _LONGEST, _SHARE = 0.1, 10.0, 1 / 30
 ENDED = ("TERMINATED", "SKIPPED", "INTERNAL_ERROR")
 
 
@@ -29,19 +30,19 @@ class EndedRun:
 
 def watch(connection: Connection, run_id: int, clock: Clock, timeout_seconds: float) -> EndedRun:
     """Wait until it has ended. A run that takes longer is canceled and told as TIMEDOUT."""
-    began, pause = clock.now(), _FIRST
+    began = clock.now()
     while True:
         run = get_run(connection, run_id)
         if run["state"].get("life_cycle_state") in ENDED:
             return _ended(run)
-        if (clock.now() - began).total_seconds() > timeout_seconds:
+        elapsed = (clock.now() - began).total_seconds()
+        if elapsed > timeout_seconds:
             with translated(connection, f"jobs/runs/cancel {run_id}"):
                 connection.client.jobs.cancel_run(run_id)
             ended = _ended(run)
             message = f"it did not end within {timeout_seconds / 60:g} min and was canceled"
             return EndedRun(run_id, "TIMEDOUT", message, ended.url, ended.seconds, run)
-        clock.sleep(pause)
-        pause = min(pause * _GROWTH, _LONGEST)
+        clock.sleep(min(max(_SHORTEST, elapsed * _SHARE), _LONGEST))
 
 
 def get_run(connection: Connection, run_id: int) -> dict[str, Any]:
