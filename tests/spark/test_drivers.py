@@ -13,8 +13,10 @@ from headway.core.errors import HeadwayError
 from headway.workspace.process import start, status, stop
 from headway.workspace.runtime.driver import Driver
 from headway.workspace.runtime.fleet import DriverFleet
+from headway.workspace.runtime.leftovers import end_leftovers
 from headway.workspace.runtime.tasks import DriverFailed, DriverSpec, PythonFileTask, TaskRequest
 from headway.workspace.settings import WorkspaceSettings
+from support.served_workspace import until
 
 pytestmark = pytest.mark.spark
 
@@ -58,6 +60,17 @@ def test_the_death_of_a_driver_is_told_to_its_run(spec: DriverSpec, cache: Path,
     thread.join(30)
     assert [failed.reason for failed in raised] == ["DRIVER_UNREACHABLE"]
     assert "killed" in raised[0].message
+    driver.stop()
+
+
+def test_what_a_killed_workspace_left_behind_is_ended(spec: DriverSpec, cache: Path, tmp_path: Path) -> None:
+    driver = Driver.start(replace(spec, folder=tmp_path / "clusters" / "own"), cache)
+    other = tmp_path / "clusters" / "other"
+    other.mkdir()
+    (other / "driver.json").write_text(json.dumps({"pid": os.getpid()}))
+    assert end_leftovers(tmp_path / "clusters") == [driver.pid]
+    until(lambda: not driver.alive)
+    assert list((tmp_path / "clusters").iterdir()) == []
     driver.stop()
 
 

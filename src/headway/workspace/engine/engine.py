@@ -170,7 +170,7 @@ class Engine:
             self._closing = True
             runners, threads = list(self._runners.values()), list(self._threads.values())
         for runner in runners:
-            runner.cancel()
+            runner.cancel(message="The workspace was stopped.")
         for thread in threads:
             thread.join(seconds)
 

@@ -77,16 +77,16 @@ class Runner:
         }
         self._ended: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
         self._stop = threading.Event()
-        self._stopped_as = "CANCELED"
+        self._stopped_as, self._stop_message = "CANCELED", ""
         self._live: dict[str, tuple[Any, str]] = {}
         self._lock = threading.Lock()
 
-    def cancel(self, result_state: str = "CANCELED") -> None:
-        """End the run: what runs is ended, what waits does not begin."""
+    def cancel(self, result_state: str = "CANCELED", message: str = "Run cancelled.") -> None:
+        """End the run: what runs is ended, what waits does not begin. `message` is what its tasks tell."""
         with self._lock:
             if self._stop.is_set():
                 return
-            self._stopped_as = result_state
+            self._stopped_as, self._stop_message = result_state, message
             self._stop.set()
             live = list(self._live.values())
         for driver, run_id in live:
@@ -162,14 +162,14 @@ class Runner:
                 return result
             self._records.change(self._tasks[key].run_id, life_cycle_state="WAITING_FOR_RETRY", ended_ms=None)
             if self._stop.wait(settings.get("min_retry_interval_millis", 0) / 1000):
-                self._end_task(key, self._stopped_as, "Run cancelled.")
+                self._end_task(key, self._stopped_as, self._stop_message)
                 return self._stopped_as
             attempt += 1
 
     def _attempt(self, key: str, attempt: int) -> str:
         task = self._tasks[key]
         if self._stop.is_set():
-            self._end_task(key, self._stopped_as, "Run cancelled.")
+            self._end_task(key, self._stopped_as, self._stop_message)
             return self._stopped_as
         own = None
         cluster = self._shared.get(task.settings.get("job_cluster_key", ""))
@@ -189,7 +189,7 @@ class Runner:
             return self._end_task(key, "FAILED", str(cannot), output={"attempt": attempt, "error": str(cannot)})
         except DriverFailed as failed:
             if self._stop.is_set():
-                return self._end_task(key, self._stopped_as, "Run cancelled.")
+                return self._end_task(key, self._stopped_as, self._stop_message)
             output = {"attempt": attempt, "error": failed.message}
             return self._end_task(key, "FAILED", failed.message, code="DRIVER_ERROR", output=output)
         finally:
@@ -221,7 +221,7 @@ class Runner:
 
         with self._lock:
             if self._stop.is_set():
-                return self._end_task(key, self._stopped_as, "Run cancelled.")
+                return self._end_task(key, self._stopped_as, self._stop_message)
             self._live[key] = (driver, asked.run_id)
         self._records.change(task.run_id, life_cycle_state="RUNNING", execution_ms=now_ms(), state_message="In run")
         timer = self._timer(task.settings.get("timeout_seconds", 0), time_out)
@@ -243,7 +243,7 @@ class Runner:
             return self._end_task(key, "SUCCESS", "", output=output)
         if outcome.state == "CANCELED" or self._stop.is_set():
             result = "TIMEDOUT" if timed_out else self._stopped_as if self._stop.is_set() else "CANCELED"
-            message = "Run timed out." if result == "TIMEDOUT" else "Run cancelled."
+            message = "Run timed out." if result == "TIMEDOUT" else self._stop_message or "Run cancelled."
             return self._end_task(key, result, message, output=output)
         output |= {"error": outcome.error, "error_trace": outcome.error_trace}
         return self._end_task(key, "FAILED", outcome.error, output=output)
