@@ -31,7 +31,9 @@ class S3Store:
             read_timeout=60,
             s3={"addressing_style": "path"} if endpoint_url else {},
         )
-        self._client = boto3.client("s3", endpoint_url=endpoint_url, region_name=region or "us-east-1", config=config)
+        self._client = boto3.Session().client(
+            "s3", endpoint_url=endpoint_url, region_name=region or "us-east-1", config=config
+        )
 
     @property
     def url(self) -> str:
