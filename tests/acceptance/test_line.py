@@ -70,7 +70,7 @@ def test_a_release_that_fails_on_the_stage_is_taken_back(application: Make, clie
 
 def test_two_runs_at_once_are_not_mixed(application: Make) -> None:
     app = application("twice")
-    app.replace("tests/test_greet.py", "import greet", "import greet, time; time.sleep(4)")
+    app.replace("tests/test_greet.py", "import greet", "import greet, time; time.sleep(8)")
     app.commit("slow tests")
     first = app.start("release", "--output", "json")
     assert first.stderr is not None
