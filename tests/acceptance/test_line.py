@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 
+import boto3
 import pytest
 from databricks.sdk import WorkspaceClient
+from moto.server import ThreadedMotoServer
 
 from support.tiny_application import TinyApplication
 
@@ -82,3 +84,32 @@ def test_two_runs_at_once_are_not_mixed(application: Make) -> None:
     assert second.status == 3
     assert second.data["error"]["code"] == "ENVIRONMENT_LOCKED"
     assert "the line of twice is locked by" in second.data["error"]["message"]
+
+
+def test_a_release_goes_from_an_s3_store_to_the_stage_by_presigned_urls(
+    application: Make, client: WorkspaceClient
+) -> None:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        endpoint = f"http://{host}:{port}"
+        keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+        session = boto3.Session("test", "test", region_name="us-east-1")
+        session.client("s3", endpoint_url=endpoint).create_bucket(Bucket="releases")
+        app = application("cloud")
+        store = f'url = "s3://releases/team"\nendpoint_url = "{endpoint}"'
+        app.replace("headway.toml", 'url = "${env.HEADWAY_STORE}"', store)
+        app.commit("another store")
+        for command in (["release"], ["deploy", "stage"], ["deploy", "stage"]):
+            done = app.headway(*command, "--output", "json", **keys)
+            assert done.status == 0, done.err
+        assert done.data["state"]["version"] == "2.5.1"
+        path = "dbfs:/FileStore/job-jars/cloud/greet-2.5.1-py3-none-any.whl"
+        body = session.client("s3", endpoint_url=endpoint).get_object(
+            Bucket="releases", Key="team/cloud/releases/2.5.1/greet-2.5.1-py3-none-any.whl"
+        )["Body"]
+        with client.dbfs.download(path) as copied:
+            assert copied.read() == body.read()
+    finally:
+        server.stop()
