@@ -36,7 +36,8 @@ Handler = Callable[[Call], Data | list[Any] | Response]
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A served route. `path` is what follows the version, with Starlette's `{name}` and `{name:path}`; `versions` are those it is served at."""
+    """A served route. `path` is what follows the version, with Starlette's `{name}` and `{name:path}`; `versions`
+    are those it is served at."""
 
     method: str
     path: str
