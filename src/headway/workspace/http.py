@@ -23,7 +23,8 @@ Data = dict[str, Any]
 
 @dataclass(frozen=True)
 class Call:
-    """One request. `data` are its fields: path, query, JSON object and form together. `version` is `2.1` of `/api/2.1/…`."""
+    """One request. `data` are its fields: path, query, JSON object and form together. `version` is `2.1` of
+    `/api/2.1/…`."""
 
     user: str
     version: str
