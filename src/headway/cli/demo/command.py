@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from databricks.sdk import WorkspaceClient
 
 from headway.cli.demo import readback, report
 from headway.cli.demo.data import load_generator
@@ -104,6 +103,8 @@ def _run(folder: Path, workspace: Status, began: float, emit: Emit) -> tuple[Dem
         "HEADWAY_PRODUCTION_TOKEN": token,
     }
     _write_environment(folder / "environment.sh", workspace, own)
+    from databricks.sdk import WorkspaceClient
+
     client = WorkspaceClient(host=workspace.url, token=token, auth_type="pat")
     repository = DemoRepository.create(folder / "repository")
     generator = load_generator(repository.example)
