@@ -65,8 +65,8 @@ def test_the_migrations_make_the_tables_of_the_code(database: Database) -> None:
 
 def test_a_newer_commit_supersedes_what_waits_and_nothing_else(service: PipelineService, off: list[int]) -> None:
     deploying, waiting, other = new_run(service), new_run(service), new_run(service, branch="release")
-    service.runs.move(waiting.id, ("superseded",), "waiting")
-    service.runs.move(deploying.id, ("superseded", "waiting"), "delivering")
+    service.runs.move(waiting.id, "superseded", "waiting")
+    service.runs.move(deploying.id, "superseded", "delivering")
     newest = new_run(service)
     states = {run.id: run.state for run in service.list_runs("scores")}
     assert states == {
@@ -81,7 +81,7 @@ def test_a_newer_commit_supersedes_what_waits_and_nothing_else(service: Pipeline
 
 def test_an_approval_holds_for_the_digest_that_was_read_and_no_other(service: PipelineService, off: list[int]) -> None:
     run = new_run(service)
-    service.runs.move(run.id, ("waiting",), "awaiting_approval")
+    service.runs.move(run.id, "waiting", "awaiting_approval")
     asked = service.records.ask(run, "production", a_plan(1))
     assert service.plan_for_approval(run.id) == asked
     assert "+ score" in asked.text
@@ -104,7 +104,7 @@ def test_an_approval_holds_for_the_digest_that_was_read_and_no_other(service: Pi
 
 def test_a_rejected_plan_ends_the_run(service: PipelineService) -> None:
     run = new_run(service)
-    service.runs.move(run.id, ("waiting",), "awaiting_approval")
+    service.runs.move(run.id, "waiting", "awaiting_approval")
     asked = service.records.ask(run, "production", a_plan(1))
     service.reject(run.id, asked.digest, "bob", "not on a Friday")
     ended = service.run(run.id)
@@ -114,7 +114,7 @@ def test_a_rejected_plan_ends_the_run(service: PipelineService) -> None:
 
 def test_a_waiting_run_is_cancelled_at_once_and_a_working_one_is_asked(service: PipelineService) -> None:
     waiting, working = new_run(service, branch="a"), new_run(service, branch="b")
-    service.runs.move(working.id, ("waiting",), "making")
+    service.runs.move(working.id, "waiting", "making")
     assert service.cancel(waiting.id, "ann").state == "cancelled"
     asked = service.cancel(working.id, "ann")
     assert (asked.state, asked.cancel_requested) == ("making", "ann")
@@ -143,7 +143,7 @@ def test_followers_see_every_change_in_order(service: PipelineService) -> None:
     run = new_run(service)
     step = service.runs.begin_step(run, "test", None, "unit")
     service.runs.end_step(run, step, "failed", 2.0, "no")
-    service.runs.move(run.id, ("waiting",), "failed", reason="no")
+    service.runs.move(run.id, "waiting", "failed", reason="no")
     found = service.follow(begin, run.id)
     assert [(event.kind, event.data["state"]) for event in found] == [
         ("run", "waiting"),
@@ -161,11 +161,11 @@ def test_a_retry_forgets_what_comes_after_the_chosen_step(service: PipelineServi
         service.runs.end_step(run, number, "ok", 1, "")
     for key, value in (("tests", []), ("release", "1.0.1"), ("done", ["stage", "production"])):
         service.runs.remember(run.id, key, value)
-    service.runs.move(run.id, ("waiting",), "failed")
+    service.runs.move(run.id, "waiting", "failed")
     service.retry(run.id, "ann", from_step=4)
     assert service.runs.memory(run.id)["done"] == ["stage"]
     assert (service.run(run.id).state, service.run(run.id).attempt) == ("ready", 2)
-    service.runs.move(run.id, ("ready",), "failed")
+    service.runs.move(run.id, "ready", "failed")
     service.retry(run.id, "ann", from_step=2)
     assert service.runs.memory(run.id) == {"tests": []}
     assert service.run(run.id).state == "waiting"

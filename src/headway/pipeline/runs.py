@@ -85,13 +85,14 @@ class RunStore:
         query = select(runs.c.state, func.count()).group_by(runs.c.state)
         return {str(state): int(count) for state, count in self._db.run(lambda c: c.execute(query).all())}
 
-    def move(self, run_id: int, come_from: Collection[RunState], to: RunState, **values: Any) -> bool:
-        """Bring a run from one of `come_from` to `to`; False where it is in none of them (by now)."""
+    def move(self, run_id: int, come_from: RunState | Collection[RunState], to: RunState, **values: Any) -> bool:
+        """Bring a run from (one of) `come_from` to `to`; False where it is in none of them (by now)."""
+        states = (come_from,) if isinstance(come_from, str) else tuple(come_from)
 
         def work(connection: Connection) -> bool:
             done = connection.execute(
                 update(runs)
-                .where(runs.c.id == run_id, runs.c.state.in_(come_from))
+                .where(runs.c.id == run_id, runs.c.state.in_(states))
                 .values(state=to, **({"ended_ms": now_ms()} if to in ENDED else {}), **values)
             ).rowcount
             if done:

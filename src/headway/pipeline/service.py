@@ -41,7 +41,6 @@ from headway.pipeline.runs import RunStore
 Dispatch = Callable[[Run], None]
 MirrorOf = Callable[[App], Mirror]
 NOT_BEGUN: tuple[RunState, ...] = ("waiting",)
-HELD: tuple[RunState, ...] = ("awaiting_approval",)
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,7 @@ class PipelineService:
     def remove_app(self, name: str) -> None:
         """Forget a repository; its waiting runs end, its releases and environments stay. Raise HeadwayError."""
         for run in self.runs.newest(name, states=SUPERSEDABLE, limit=1000):
-            self.runs.move(run.id, (run.state,), "cancelled", reason=f"application {name} was removed")
+            self.runs.move(run.id, run.state, "cancelled", reason=f"application {name} was removed")
         self.apps.remove(name)
 
     def line(self, name: str) -> Line | None:
@@ -253,7 +252,7 @@ class PipelineService:
         """Accept exactly the plan of that digest; the run goes on. Raise HeadwayError APPROVAL_…."""
         run = self.runs.get(run_id)
         decided = self.records.decide(run, digest, "approved", by, comment)
-        if self.runs.move(run_id, HELD, "ready", attempt=run.attempt + 1):
+        if self.runs.move(run_id, "awaiting_approval", "ready", attempt=run.attempt + 1):
             self._dispatch(self.runs.get(run_id))
         return decided
 
@@ -262,7 +261,7 @@ class PipelineService:
         run = self.runs.get(run_id)
         decided = self.records.decide(run, digest, "rejected", by, comment)
         reason = f"{by} rejected the plan for {decided.environment}" + (f": {comment}" if comment else "")
-        self.runs.move(run_id, HELD, "cancelled", reason=reason)
+        self.runs.move(run_id, "awaiting_approval", "cancelled", reason=reason)
         return decided
 
     def cancel(self, run_id: int, by: str) -> Run:
@@ -290,7 +289,7 @@ class PipelineService:
         built = "release" in memory or run.kind == "rollback"
         self.runs.change(run_id, memory=memory, ended_ms=None, cancel_requested="", attempt=run.attempt + 1)
         to: RunState = "ready" if built else "waiting"
-        self.runs.move(run_id, (run.state,), to, reason="", error_code="", hint="", triggered_by=by)
+        self.runs.move(run_id, run.state, to, reason="", error_code="", hint="", triggered_by=by)
         again = self.runs.get(run_id)
         self._dispatch(again)
         return again
