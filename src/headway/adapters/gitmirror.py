@@ -141,8 +141,9 @@ class Mirror:
             return
         lines = [line.removeprefix("fatal: ") for line in done.output.strip().splitlines() if line.strip()]
         reason = "no answer in time" if done.timed_out else "; ".join(lines[:2]) or f"status {done.status}"
-        code = "REMOTE_GONE" if _GONE.search(done.output) else "REMOTE_UNREACHABLE"
-        raise HeadwayError(code, url=self.url, reason=reason)
+        if _GONE.search(done.output):
+            raise HeadwayError("REMOTE_GONE", url=self.url, reason=reason)
+        raise HeadwayError("REMOTE_UNREACHABLE", url=self.url, reason=reason)
 
     def _ok(self, *arguments: str, here: bool = True, own: Mapping[str, str] | None = None) -> str:
         done = self._git(*arguments, here=here, own=own)
