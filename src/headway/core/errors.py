@@ -126,6 +126,7 @@ CATALOGUE: dict[str, Entry] = {
             "{url} has no commit {ref} (any more)",
             "A branch that is force-pushed loses commits.",
         ),
+        Entry("STEP_HALTED", FAILED_WORK, "`{what}` was ended: {reason}"),
         Entry("PIPELINE_DATABASE", FAILED_WORK, "the database {url} cannot be used: {reason}"),
         Entry(
             "PIPELINE_TAKEN",

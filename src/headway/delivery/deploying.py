@@ -66,6 +66,27 @@ def deploy(target: Target, release: Release) -> EnvironmentState:
         return change(target, release, desired(target.app, release, target.environment))
 
 
+def bring(target: Target, release: Release) -> None:
+    """The first half of `deploy`: the artifacts, side by side with those that stand; no job changes."""
+    with target.ledger.locked(target.clock):
+        finish_interrupted(target)
+        bring_artifacts(target, release)
+
+
+def deploy_brought(target: Target, release: Release, approved: str | None = None) -> EnvironmentState:
+    """The second half: plan and apply. `approved` is the digest of the plan that somebody accepted.
+
+    Raise HeadwayError STATE_MOVED where that is not the plan any more; nothing was changed then.
+    """
+    wanted = desired(target.app, release, target.environment)
+    with target.ledger.locked(target.clock):
+        finish_interrupted(target)
+        if approved is not None and make_plan(target, release, wanted).digest != approved:
+            what = "the plan is not the approved one any more"
+            raise HeadwayError("STATE_MOVED", environment=target.environment.name, what=what)
+        return change(target, release, wanted)
+
+
 def finish_interrupted(target: Target) -> None:
     """Take back what a killed deployer left half done, so that the environment is all old before it is all new."""
     state = target.ledger.state()
