@@ -9,11 +9,11 @@ from headway.adapters.databricks import Connection
 from headway.adapters.objectstore import ObjectStore
 from headway.core.application import Application, Environment
 from headway.core.errors import HeadwayError
-from headway.core.events import Emit
+from headway.core.events import Emit, Planned
 from headway.core.ledger import Deployment, EnvironmentState, Standing
 from headway.core.plan import Plan, desired, plan_steps
 from headway.core.release import Release
-from headway.core.rendering import summary
+from headway.core.rendering import as_text, summary
 from headway.delivery.applying import apply, journal_step, take_back
 from headway.delivery.copying import copy_to_jobs
 from headway.delivery.ledger import Ledger, new_deployment_id, owner
@@ -115,6 +115,7 @@ def change(target: Target, release: Release | None, wanted: Mapping[str, Setting
     name = target.environment.name
     with step(target.emit, "plan", f"{release.version if release else '(nothing)'}", name) as note:
         plan = make_plan(target, release, wanted)
+        target.emit(Planned(plan.to_json(), as_text(plan)))
         note.detail = summary(plan)
     state = target.ledger.state()
     if plan.empty and state.version == plan.version:
