@@ -75,6 +75,7 @@ class _Deploy(_Strict):
     library_folder: Annotated[str, Field(pattern=r"^/")] = "/Shared/libraries"
     notebook_folder: Annotated[str, Field(pattern=r"^/")] = "/Shared/headway"
     node_type_id: str = "local.small"
+    settle_seconds: Annotated[float, Field(ge=0)] = 30
 
 
 class _Gate(_Strict):
@@ -90,6 +91,7 @@ class _Environment(_Strict):
     values: dict[str, Any] = {}
     gates: list[_Gate] = []
     after: str | None = None
+    trigger_pause_status: Literal["PAUSED", "UNPAUSED"] | None = None
 
 
 class _File(_Strict):
@@ -226,6 +228,7 @@ def _application(parsed: _File, jobs: Mapping[str, JobDefinition]) -> Applicatio
                     GateSettings(gate.kind, tuple(gate.jobs), gate.timeout_minutes) for gate in environment.gates
                 ),
                 after=environment.after,
+                trigger_pause_status=environment.trigger_pause_status,
             )
             for name, environment in parsed.environments.items()
         },
