@@ -82,6 +82,14 @@ CATALOGUE: dict[str, Entry] = {
         Entry("VERSION_EXISTS", FAILED_WORK, "version {version} of {app} exists and is never overwritten"),
         Entry("RELEASE_NOT_FOUND", WRONG_USE, "{app} has no release {version}", "`headway history` lists them."),
         Entry("DIGEST_MISMATCH", FAILED_WORK, "{what} has digest {actual}, the release says {expected}"),
+        Entry("SIGNING_KEY_INVALID", WRONG_USE, "{what} cannot be used as a key: {reason}"),
+        Entry("SIGNING_KEY_UNKNOWN", WRONG_USE, "{url} has no public key {keyid}", "`headway keys list` shows them."),
+        Entry(
+            "RELEASE_NOT_GENUINE",
+            BLOCKED,
+            "{app} {version} is not the release that was made: {problems}",
+            "`headway verify-release` shows every check; docs/releases.md says what they mean.",
+        ),
         # workspace
         Entry("WORKSPACE_UNREACHABLE", FAILED_WORK, "workspace {host} cannot be reached: {reason}"),
         Entry(

@@ -5,7 +5,19 @@ from dataclasses import dataclass
 from typing import Literal
 
 StepName = Literal[
-    "checkout", "test", "version", "build", "store", "publish", "copy", "plan", "apply", "gate", "promote", "rollback"
+    "checkout",
+    "test",
+    "version",
+    "build",
+    "store",
+    "verify",
+    "publish",
+    "copy",
+    "plan",
+    "apply",
+    "gate",
+    "promote",
+    "rollback",
 ]
 Outcome = Literal["ok", "failed", "skipped"]
 

@@ -14,6 +14,7 @@ from headway.core.ledger import Deployment, EnvironmentState, Standing
 from headway.core.plan import Plan, desired, plan_steps
 from headway.core.release import Release
 from headway.core.rendering import summary
+from headway.delivery.admitting import admit
 from headway.delivery.applying import apply, journal_step, take_back
 from headway.delivery.copying import copy_to_jobs
 from headway.delivery.ledger import Ledger, new_deployment_id, owner
@@ -62,6 +63,7 @@ def deploy(target: Target, release: Release) -> EnvironmentState:
     """Bring the environment to a release, whole or not at all. Raise HeadwayError."""
     with target.ledger.locked(target.clock):
         finish_interrupted(target)
+        admit(target.store, target.app, target.environment.name, release, target.emit)
         bring_artifacts(target, release)
         return change(target, release, desired(target.app, release, target.environment))
 

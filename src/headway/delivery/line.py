@@ -43,7 +43,11 @@ class Line:
         return Target(self.app, environment, connection, ledger, self.store, self.clock, self.emit)
 
     def of(self, release: Release) -> "Line":
-        """The same line with the configuration of a release's commit."""
+        """The same line with the configuration of a release's commit, which is verified first with the keys that this
+        line's own configuration trusts. Raise HeadwayError RELEASE_NOT_GENUINE."""
+        from headway.delivery.verifying import require_genuine  # slow to import
+
+        require_genuine(self.store, release, self.app.signing, artifacts=False)
         return replace(self, app=application_of(load_configuration(self.store, release), self.variables))
 
     def order(self) -> list[str]:
