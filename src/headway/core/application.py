@@ -80,7 +80,8 @@ class Environment:
 
     `token_env` names the environment variable that holds the token: a token is never written in a file.
     `prefix` is put before each job's name. `values` are the `${var.…}` of job settings. `after` names the
-    environment whose gates a release must have passed before it may come here.
+    environment whose gates a release must have passed before it may come here. `approval` says that a named person has
+    to accept the exact plan first.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Environment:
     values: Mapping[str, Json] = field(default_factory=dict)
     gates: tuple[GateSettings, ...] = ()
     after: str | None = None
+    approval: bool = False
 
 
 @dataclass(frozen=True)

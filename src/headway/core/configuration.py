@@ -99,6 +99,7 @@ class _Environment(_Strict):
     values: dict[str, Any] = {}
     gates: list[_Gate] = []
     after: str | None = None
+    approval: bool = False
 
 
 class _File(_Strict):
@@ -236,6 +237,7 @@ def _application(parsed: _File, jobs: Mapping[str, JobDefinition]) -> Applicatio
                     GateSettings(gate.kind, tuple(gate.jobs), gate.timeout_minutes) for gate in environment.gates
                 ),
                 after=environment.after,
+                approval=environment.approval,
             )
             for name, environment in parsed.environments.items()
         },

@@ -10,10 +10,10 @@ from headway.adapters.objectstore import ObjectStore
 from headway.core.application import Application
 from headway.core.errors import HeadwayError
 from headway.core.events import Emit
-from headway.core.release import Release
+from headway.core.release import Release, TestResult, Version
 from headway.delivery.building import build_all
 from headway.delivery.configuration import application_of, read_files
-from headway.delivery.releasing import artifact_of, store_release, take_version
+from headway.delivery.releasing import artifact_of, claim_version, store_release, take_version
 from headway.delivery.steps import step
 from headway.delivery.testing import run_tests
 from headway.delivery.toolchain import Toolchain
@@ -47,9 +47,20 @@ def check_out(
 
 
 def make_release(
-    checkout: Checkout, store: ObjectStore, work: Path, tools: Toolchain, clock: Clock, emit: Emit
+    checkout: Checkout,
+    store: ObjectStore,
+    work: Path,
+    tools: Toolchain,
+    clock: Clock,
+    emit: Emit,
+    *,
+    tests: tuple[TestResult, ...] | None = None,
+    version: Version | None = None,
 ) -> Release:
-    """Test, take a version, build once, sign, store. Raise HeadwayError; a red test leaves everything as it was."""
+    """Test, take a version, build once, sign, store. Raise HeadwayError; a red test leaves everything as it was.
+
+    `tests` and `version` are what a caller that was interrupted has already.
+    """
     from headway.delivery.attesting import key_for, origin_of, sign_release  # slow to import, and of use here only
     from headway.delivery.sbom import make_sbom
 
@@ -57,12 +68,10 @@ def make_release(
     key = key_for(store, app.signing)
     logs = work / "logs"
     logs.mkdir(parents=True, exist_ok=True)
-    with step(emit, "test", ", ".join(test.name for test in app.tests) or "no tests") as note:
-        tests = run_tests(app, checkout.folder, logs, tools, emit)
-        note.detail = f"{sum(result.passed for result in tests)} tests passed"
-    with step(emit, "version", f"{app.version[0]}.{app.version[1]}.…") as note:
-        version = take_version(store, app)
-        note.detail = str(version)
+    if tests is None:
+        tests = test_checkout(checkout, logs, tools, emit)
+    if version is None:
+        version = number_release(store, app, None, emit)
     with step(emit, "build", ", ".join(artifact.name for artifact in app.artifacts)) as note:
         built = build_all(app, checkout.folder, str(version), work / "dist", logs, tools, emit)
         note.detail = ", ".join(f"{file.path.name} ({file.size / 1024:.0f} KiB)" for file in built.values())
@@ -89,6 +98,27 @@ def make_release(
         store_release(store, release, built, configuration, documents)
         note.detail = f"release {version}, signed"
     return release
+
+
+def test_checkout(checkout: Checkout, logs: Path, tools: Toolchain, emit: Emit) -> tuple[TestResult, ...]:
+    """Run the application's tests. Raise HeadwayError TESTS_FAILED."""
+    app = checkout.app
+    logs.mkdir(parents=True, exist_ok=True)
+    with step(emit, "test", ", ".join(test.name for test in app.tests) or "no tests") as note:
+        tests = run_tests(app, checkout.folder, logs, tools, emit)
+        note.detail = f"{sum(result.passed for result in tests)} tests passed"
+    return tests
+
+
+test_checkout.__test__ = False  # type: ignore[attr-defined]  # not a pytest function
+
+
+def number_release(store: ObjectStore, app: Application, commit: str | None, emit: Emit) -> Version:
+    """Take the next version; with `commit` the one that this commit took before, if it did."""
+    with step(emit, "version", f"{app.version[0]}.{app.version[1]}.…") as note:
+        version = take_version(store, app) if commit is None else claim_version(store, app, commit)
+        note.detail = str(version)
+    return version
 
 
 def require_branch(app: Application, commit: Commit) -> None:

@@ -50,6 +50,39 @@ def configuration_bytes(configuration: Files) -> bytes:
     return json.dumps({"toml": configuration.toml, "jobs": dict(configuration.jobs)}, indent=2).encode()
 
 
+def claim_version(store: ObjectStore, app: Application, commit: str) -> Version:
+    """The version of a commit: taken once, the same for whoever asks again, on whatever machine. So two builds of one
+    commit never take two versions."""
+    key = f"{app.name}/commits/{commit}.json"
+    try:
+        data, _ = store.get(key)
+    except ObjectNotFound:
+        version = take_version(store, app)
+        try:
+            store.put(key, json.dumps({"version": str(version)}).encode(), if_absent=True)
+            return version
+        except PreconditionFailed:  # somebody else was quicker; our number stays unused
+            data, _ = store.get(key)
+    return Version.parse(json.loads(data)["version"])
+
+
+def find_release(store: ObjectStore, app: str, version: Version) -> Release | None:
+    """The release of a version; None where it was taken and never stored."""
+    try:
+        return load_release(store, app, str(version))
+    except HeadwayError as error:
+        if error.code != "RELEASE_NOT_FOUND":
+            raise
+        return None
+
+
+def clear_unfinished(store: ObjectStore, app: str, version: Version) -> None:
+    """Remove what a killed builder stored of a version that never became a release: nothing can refer to it."""
+    if find_release(store, app, version) is None:
+        for entry in store.list(f"{release_folder(app, version)}/"):
+            store.delete(entry.key)
+
+
 def store_release(
     store: ObjectStore,
     release: Release,

@@ -30,6 +30,7 @@ def build_by_command(
         timeout_seconds=TIMEOUT_SECONDS,
         log=log,
         on_line=lambda line: emit(LogLine(settings.name, line)),
+        supervision=tools.supervision,
     )
     if done.status != 0:
         lines = done.output.strip().splitlines()

@@ -35,6 +35,7 @@ def build_wheel(
         timeout_seconds=TIMEOUT_SECONDS,
         log=log,
         on_line=lambda line: emit(LogLine(settings.name, line)),
+        supervision=tools.supervision,
     )
     if done.status != 0:
         lines = [line for line in done.output.strip().splitlines() if line.strip()]

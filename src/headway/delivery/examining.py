@@ -7,7 +7,7 @@ from headway.core.release import Release
 from headway.delivery.steps import step
 
 
-def admit(store: ObjectStore, app: Application, environment: str, release: Release, emit: Emit) -> None:
+def examine(store: ObjectStore, app: Application, environment: str, release: Release, emit: Emit) -> None:
     """Raise HeadwayError RELEASE_NOT_GENUINE."""
     from headway.delivery.verifying import require_genuine  # slow to import
 
