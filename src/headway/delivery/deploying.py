@@ -11,6 +11,7 @@ from headway.core.release import Release
 from headway.core.rendering import summary
 from headway.delivery.applying import Site, StepFailed, Stopped, go_forward, journal_step
 from headway.delivery.copying import copy_to_jobs
+from headway.delivery.examining import examine
 from headway.delivery.journal import Journal
 from headway.delivery.ledger import owner
 from headway.delivery.locking import Hold
@@ -58,8 +59,31 @@ def deploy(target: Target, release: Release) -> EnvironmentState:
     """Bring the environment to a release, whole or not at all. Raise HeadwayError."""
     with target.ledger.locked(target.clock) as hold:
         finish_interrupted(target, hold)
+        examine(target.store, target.app, target.environment.name, release, target.emit)
         bring_artifacts(target, release)
         return change(target, release, desired(target.app, release, target.environment), hold)
+
+
+def bring(target: Target, release: Release) -> None:
+    """The first half of `deploy`: the artifacts, side by side with those that stand; no job changes."""
+    with target.ledger.locked(target.clock) as hold:
+        finish_interrupted(target, hold)
+        examine(target.store, target.app, target.environment.name, release, target.emit)
+        bring_artifacts(target, release)
+
+
+def deploy_brought(target: Target, release: Release, approved: str | None = None) -> EnvironmentState:
+    """The second half: plan and apply. `approved` is the digest of the plan that somebody accepted.
+
+    Raise HeadwayError STATE_MOVED where that is not the plan any more; nothing was changed then.
+    """
+    wanted = desired(target.app, release, target.environment)
+    with target.ledger.locked(target.clock) as hold:
+        finish_interrupted(target, hold)
+        if approved is not None and make_plan(target, release, wanted).digest != approved:
+            what = "the plan is not the approved one any more"
+            raise HeadwayError("STATE_MOVED", environment=target.environment.name, what=what)
+        return change(target, release, wanted, hold)
 
 
 def deploy_plan(target: Target, release: Release, planned: Plan, path: str) -> EnvironmentState:
@@ -77,6 +101,7 @@ def deploy_plan(target: Target, release: Release, planned: Plan, path: str) -> E
             what = f"deployment {left[0].id} to {left[0].version} was interrupted: `headway resume {name}` ends it"
             raise HeadwayError("PLAN_MOVED", environment=name, path=path, what=what)
         _require_unmoved(target, release, planned, path)
+        examine(target.store, target.app, target.environment.name, release, target.emit)
         bring_artifacts(target, release)
         return change(target, release, planned.settings, hold, planned=planned, path=path)
 

@@ -13,9 +13,9 @@ from dataclasses import asdict
 
 from headway.adapters.clock import Clock, stamp
 from headway.adapters.objectstore import ObjectNotFound, ObjectStore, PreconditionFailed
-from headway.adapters.processmark import owner
 from headway.core.errors import HeadwayError
 from headway.core.ledger import Deployment, Entry, Event, folded
+from headway.delivery.locking import owner
 
 SCHEMA = "headway.journal/1"
 

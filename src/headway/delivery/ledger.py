@@ -6,13 +6,13 @@ from contextlib import contextmanager
 
 from headway.adapters.clock import Clock, stamp
 from headway.adapters.objectstore import ObjectNotFound, ObjectStore, PreconditionFailed
-from headway.adapters.processmark import owner as owner
 from headway.core.errors import HeadwayError
 from headway.core.ledger import Deployment, Entry, EnvironmentState, folded
 from headway.delivery.journal import Journal, put_entries, read_entries, take_over
 from headway.delivery.locking import LEASE_SECONDS as LEASE_SECONDS
 from headway.delivery.locking import Hold, Lease, break_lock, look
 from headway.delivery.locking import held as held
+from headway.delivery.locking import owner as owner
 
 
 class Ledger:

@@ -5,7 +5,9 @@ A holder asks `Hold.check` before each write. What makes a deposed holder harmle
 """
 
 import json
+import os
 import secrets
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,8 +16,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from headway.adapters.clock import Clock, stamp
+from headway.adapters.identity import has_ended, this_process
 from headway.adapters.objectstore import ObjectNotFound, ObjectStore, PreconditionFailed
-from headway.adapters.processmark import ProcessMark, is_gone, owner, this_process
 from headway.core.errors import HeadwayError
 
 LEASE_SECONDS = 120
@@ -32,7 +34,7 @@ class Lease:
     token: str
     since: str
     until: str
-    process: ProcessMark
+    process: str
     released: bool = False
 
     def to_json(self) -> bytes:
@@ -43,13 +45,17 @@ class Lease:
     def from_json(cls, data: bytes) -> "Lease":
         """A lease, also one of which fields are missing."""
         found: dict[str, Any] = json.loads(data)
-        process = ProcessMark(**(found.get("process") or {"machine": "", "pid": 0, "started": ""}))
-        texts = {name: str(found.get(name, "")) for name in ("owner", "token", "since", "until")}
-        return cls(**texts, process=process, released=bool(found.get("released")))
+        texts = {name: str(found.get(name, "")) for name in ("owner", "token", "since", "until", "process")}
+        return cls(**texts, released=bool(found.get("released")))
 
     def free(self, now: datetime) -> bool:
         """Whether it may be taken: released, expired, or its process has ended on this very machine."""
-        return self.released or stamp(now) > self.until or is_gone(self.process)
+        return self.released or stamp(now) > self.until or has_ended(self.process)
+
+
+def owner() -> str:
+    """Who this process is, for others to read."""
+    return f"{os.environ.get('USER') or os.environ.get('LOGNAME') or os.getuid()}@{socket.gethostname()}:{os.getpid()}"
 
 
 class Hold:

@@ -23,7 +23,8 @@ Data = dict[str, Any]
 
 @dataclass(frozen=True)
 class Call:
-    """One request. `data` are its fields: query, JSON object and form together. `version` is `2.1` of `/api/2.1/…`."""
+    """One request. `data` are its fields: path, query, JSON object and form together. `version` is `2.1` of
+    `/api/2.1/…`."""
 
     user: str
     version: str
@@ -36,7 +37,8 @@ Handler = Callable[[Call], Data | list[Any] | Response]
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A served route. `path` is what follows the version; `versions` are those it is served at."""
+    """A served route. `path` is what follows the version, with Starlette's `{name}` and `{name:path}`; `versions`
+    are those it is served at."""
 
     method: str
     path: str
@@ -57,7 +59,7 @@ def _serve(endpoint: Endpoint, version: str, tokens: Tokens) -> Callable[[Reques
     async def serve(request: Request) -> Response:
         try:
             user = await run_in_threadpool(tokens.user, request.headers.get("authorization"))
-            data = await read_data(request)
+            data = {**await read_data(request), **request.path_params}
             call = Call(user, version, data, str(request.base_url).rstrip("/"))
             result = await run_in_threadpool(endpoint.handler, call)
             return result if isinstance(result, Response) else JSONResponse(result)

@@ -31,6 +31,8 @@ from headway.workspace.services.jobs.routes import JobRoutes
 from headway.workspace.services.jobs.store import JobStore
 from headway.workspace.services.libraries.routes import LibraryRoutes
 from headway.workspace.services.libraries.store import LibraryStore
+from headway.workspace.services.mlflow.routes import TrackingRoutes
+from headway.workspace.services.mlflow.store import TrackingStore
 from headway.workspace.settings import WorkspaceSettings
 
 
@@ -70,6 +72,7 @@ class Workspace:
                 LibraryStore(database), drafts, settings.allow_download, self._place_in_dbfs, self._remove_from_dbfs
             ),
             IdentityRoutes(),
+            TrackingRoutes(TrackingStore(database), self._list_dbfs),
         )
         self.endpoints = [endpoint for service in services for endpoint in service.endpoints()]
 
@@ -94,6 +97,9 @@ class Workspace:
         if found is None or found.object_type != "NOTEBOOK":
             raise ApiError("RESOURCE_DOES_NOT_EXIST", f"Unable to access the notebook {path}: it does not exist.")
         return found.path, found.language or "PYTHON", self.files.read(found).decode("utf-8", "replace")
+
+    def _list_dbfs(self, path: str) -> list[tuple[str, bool, int]]:
+        return [(found.path, found.is_dir, found.size) for found in self.dbfs.list(path)]
 
     def _place_in_dbfs(self, source: Path, path: str) -> None:
         with self.dbfs.writing(path, overwrite=False) as target, source.open("rb") as origin:

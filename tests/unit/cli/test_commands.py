@@ -19,6 +19,8 @@ COMMANDS = (
     "lock",
     "status",
     "history",
+    "verify-release",
+    "keys",
     "run",
     "demo",
 )
