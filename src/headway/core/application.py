@@ -80,7 +80,8 @@ class Environment:
 
     `token_env` names the environment variable that holds the token: a token is never written in a file.
     `prefix` is put before each job's name. `values` are the `${var.…}` of job settings. `after` names the
-    environment whose gates a release must have passed before it may come here.
+    environment whose gates a release must have passed before it may come here. `approval` says that a named person has
+    to accept the exact plan first.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Environment:
     values: Mapping[str, Json] = field(default_factory=dict)
     gates: tuple[GateSettings, ...] = ()
     after: str | None = None
+    approval: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,16 @@ class DeploySettings:
     library_folder: str = "/Shared/libraries"
     notebook_folder: str = "/Shared/headway"
     node_type_id: str = "local.small"
+
+
+@dataclass(frozen=True)
+class SigningSettings:
+    """Whose signatures count. `public_keys` are key ids or PEM texts; with any, no other key counts, else those that
+    this machine knows (`adapters.signing`). `required`: a release without a signed statement is refused, also one of
+    a Headway that did not sign yet."""
+
+    required: bool = False
+    public_keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -132,3 +144,4 @@ class Application:
     deploy: DeploySettings
     environments: Mapping[str, Environment]
     jobs: Mapping[str, JobDefinition]
+    signing: SigningSettings = SigningSettings()

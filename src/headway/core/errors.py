@@ -82,6 +82,14 @@ CATALOGUE: dict[str, Entry] = {
         Entry("VERSION_EXISTS", FAILED_WORK, "version {version} of {app} exists and is never overwritten"),
         Entry("RELEASE_NOT_FOUND", WRONG_USE, "{app} has no release {version}", "`headway history` lists them."),
         Entry("DIGEST_MISMATCH", FAILED_WORK, "{what} has digest {actual}, the release says {expected}"),
+        Entry("SIGNING_KEY_INVALID", WRONG_USE, "{what} cannot be used as a key: {reason}"),
+        Entry("SIGNING_KEY_UNKNOWN", WRONG_USE, "{url} has no public key {keyid}", "`headway keys list` shows them."),
+        Entry(
+            "RELEASE_NOT_GENUINE",
+            BLOCKED,
+            "{app} {version} is not the release that was made: {problems}",
+            "`headway verify-release` shows every check; docs/releases.md says what they mean.",
+        ),
         # workspace
         Entry("WORKSPACE_UNREACHABLE", FAILED_WORK, "workspace {host} cannot be reached: {reason}"),
         Entry(
@@ -117,6 +125,36 @@ CATALOGUE: dict[str, Entry] = {
             "Restore the data folder as a whole, with its `keys`.",
         ),
         Entry("TLS_UNUSABLE", WRONG_USE, "the certificate {path} cannot be used: {reason}"),
+        # the CI engine
+        Entry("APP_EXISTS", WRONG_USE, "an application {name} is registered already", "`headway app list` shows it."),
+        Entry("APP_UNKNOWN", WRONG_USE, "no application {name} is registered", "`headway app add` registers one."),
+        Entry("RUN_UNKNOWN", WRONG_USE, "there is no run {run}", "`headway runs list` shows them."),
+        Entry("STEP_UNKNOWN", WRONG_USE, "run {run} has no step {step}"),
+        Entry("RUN_STATE", WRONG_USE, "run {run} is {state}: it cannot be {action}"),
+        Entry("APPROVAL_NOT_ASKED", WRONG_USE, "run {run} waits for no approval"),
+        Entry(
+            "APPROVAL_OUTDATED",
+            BLOCKED,
+            "run {run} waits for another plan ({digest}…) than the one that was decided on ({given}…)",
+            "Read the present plan and decide again.",
+        ),
+        Entry("REMOTE_INVALID", WRONG_USE, "{url} is not a git remote: {reason}"),
+        Entry("REMOTE_GONE", FAILED_WORK, "the repository {url} is gone, or not ours to read: {reason}"),
+        Entry("REMOTE_UNREACHABLE", FAILED_WORK, "the repository {url} cannot be reached: {reason}"),
+        Entry(
+            "COMMIT_GONE",
+            FAILED_WORK,
+            "{url} has no commit {ref} (any more)",
+            "A branch that is force-pushed loses commits.",
+        ),
+        Entry("STEP_HALTED", FAILED_WORK, "`{what}` was ended: {reason}"),
+        Entry("PIPELINE_DATABASE", FAILED_WORK, "the database {url} cannot be used: {reason}"),
+        Entry(
+            "PIPELINE_TAKEN",
+            WRONG_USE,
+            "process {pid} serves on the database {path} already",
+            "SQLite is for one server. Stop that one, or use PostgreSQL (--database postgresql://…).",
+        ),
         # environments
         Entry("ENVIRONMENT_UNKNOWN", WRONG_USE, "headway.toml has no environment {name}; it has {known}"),
         Entry(

@@ -6,10 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
-from databricks.sdk.errors.platform import InvalidParameterValue, NotFound, ResourceDoesNotExist
-
 from headway.adapters.clock import Clock, stamp
-from headway.adapters.databricks import Connection, translated
+from headway.adapters.databricks import Connection, missing, translated
 from headway.core.application import Application, Environment
 from headway.core.errors import HeadwayError
 from headway.core.events import Emit, Progress
@@ -19,7 +17,6 @@ from headway.delivery.ledger import Ledger
 from headway.delivery.observing import observe
 
 AT_ONCE = 8
-_GONE = (NotFound, ResourceDoesNotExist, InvalidParameterValue)
 
 
 def journal_step(step: Step) -> JournalStep:
@@ -101,7 +98,7 @@ def _do(connection: Connection, step: JournalStep) -> JournalStep:
                 body = {"job_id": step.job_id, "new_settings": dict(step.after or {})}
                 api.do("POST", "/api/2.2/jobs/reset", body=body)
             case "delete":
-                with contextlib.suppress(*_GONE):
+                with contextlib.suppress(*missing()):
                     api.do("POST", "/api/2.2/jobs/delete", body={"job_id": step.job_id})
     return replace(step, status="done")
 

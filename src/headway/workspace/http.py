@@ -46,7 +46,8 @@ class Access(Protocol):
 
 @dataclass(frozen=True)
 class Call:
-    """One request. `data` are its fields: query, JSON object and form together. `version` is `2.1` of `/api/2.1/…`.
+    """One request. `data` are its fields: path, query, JSON object and form together. `version` is `2.1` of
+    `/api/2.1/…`.
 
     `path` are the parameters of the route (`{id}`), decoded. `headers` have small letters. `files` are what an
     endpoint with `upload` was sent: the parts of a form by name, or the raw body as `body`; they lie on disk where they
@@ -93,7 +94,8 @@ class Need:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A served route. `path` is what follows the version; `versions` are those it is served at.
+    """A served route. `path` is what follows the version, with Starlette's `{name}` and `{name:path}`; `versions`
+    are those it is served at.
 
     `needs` is what the caller must hold; `admin` lets only administrators in; `public` lets everybody in, also without
     a token. `upload` is the most bytes of a body that is streamed to disk (0: bodies are fields, at most 10 MB).
@@ -148,7 +150,7 @@ def _serve(endpoint: Endpoint, version: str, door: Door) -> Callable[[Request], 
             call = Call(
                 principal,
                 version,
-                data,
+                {**data, **request.path_params},
                 str(request.base_url).rstrip("/"),
                 request.path_params,
                 request.headers,

@@ -34,6 +34,8 @@ from headway.workspace.services.jobs.routes import JobRoutes
 from headway.workspace.services.jobs.store import JobStore
 from headway.workspace.services.libraries.routes import LibraryRoutes
 from headway.workspace.services.libraries.store import LibraryStore
+from headway.workspace.services.mlflow.routes import TrackingRoutes
+from headway.workspace.services.mlflow.store import TrackingStore
 from headway.workspace.services.permissions.routes import PermissionRoutes
 from headway.workspace.services.permissions.store import Permissions
 from headway.workspace.services.tokens.routes import TokenRoutes
@@ -85,6 +87,7 @@ class Workspace:
             IdentityRoutes(self.identity),
             OAuthRoutes(self.identity, self.tokens),
             TokenRoutes(self.tokens, self.identity.named),
+            TrackingRoutes(TrackingStore(database), self._list_dbfs),
         )
         self.endpoints = [endpoint for service in services for endpoint in service.endpoints()]
 
@@ -109,6 +112,9 @@ class Workspace:
         if found is None or found.object_type != "NOTEBOOK":
             raise ApiError("RESOURCE_DOES_NOT_EXIST", f"Unable to access the notebook {path}: it does not exist.")
         return found.path, found.language or "PYTHON", self.files.read(found).decode("utf-8", "replace")
+
+    def _list_dbfs(self, path: str) -> list[tuple[str, bool, int]]:
+        return [(found.path, found.is_dir, found.size) for found in self.dbfs.list(path)]
 
     def _place_in_dbfs(self, source: Path, path: str) -> None:
         with self.dbfs.writing(path, overwrite=False) as target, source.open("rb") as origin:

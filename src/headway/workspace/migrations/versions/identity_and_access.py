@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "identity_and_access"
-down_revision = "0001"
+down_revision = "0100_mlflow"
 branch_labels = None
 depends_on = None
 
