@@ -112,6 +112,19 @@ CATALOGUE: dict[str, Entry] = {
         ),
         Entry("WORKSPACE_DATABASE", FAILED_WORK, "the database {path} cannot be used: {reason}"),
         Entry("WORKSPACE_DID_NOT_START", FAILED_WORK, "the workspace did not start: {reason}", "Its log is {log}"),
+        Entry(
+            "WORKSPACE_KEY",
+            FAILED_WORK,
+            "{path} is not a key of this workspace",
+            "Restore it from a backup: what was encrypted with the key cannot be read without it.",
+        ),
+        Entry(
+            "WORKSPACE_SEAL",
+            FAILED_WORK,
+            "what is kept for {owner} was changed, or encrypted with another key",
+            "Restore the data folder as a whole, with its `keys`.",
+        ),
+        Entry("TLS_UNUSABLE", WRONG_USE, "the certificate {path} cannot be used: {reason}"),
         # the CI engine
         Entry("APP_EXISTS", WRONG_USE, "an application {name} is registered already", "`headway app list` shows it."),
         Entry("APP_UNKNOWN", WRONG_USE, "no application {name} is registered", "`headway app add` registers one."),
