@@ -16,6 +16,7 @@ from headway.workspace.database import open_database
 from headway.workspace.engine.engine import Engine
 from headway.workspace.engine.job_clusters import Fleet, JobClusters
 from headway.workspace.engine.preparation import Files
+from headway.workspace.engine.timers import Timers
 from headway.workspace.errors import ApiError, invalid, not_implemented
 from headway.workspace.http import answer_error, routes
 from headway.workspace.paths import dbfs_path
@@ -27,8 +28,13 @@ from headway.workspace.services.dbfs.store import DbfsStore
 from headway.workspace.services.files.routes import FilesRoutes
 from headway.workspace.services.files.store import FilesStore
 from headway.workspace.services.identity.routes import ORGANISATION, IdentityRoutes
+from headway.workspace.services.jobs.launching import Launcher
+from headway.workspace.services.jobs.repairs import RepairStore
 from headway.workspace.services.jobs.routes import JobRoutes
+from headway.workspace.services.jobs.run_routes import RunRoutes
+from headway.workspace.services.jobs.run_store import RunStore
 from headway.workspace.services.jobs.store import JobStore
+from headway.workspace.services.jobs.writing import Writer
 from headway.workspace.services.libraries.routes import LibraryRoutes
 from headway.workspace.services.libraries.store import LibraryStore
 from headway.workspace.services.mlflow.routes import TrackingRoutes
@@ -39,7 +45,14 @@ from headway.workspace.settings import WorkspaceSettings
 class Workspace:
     """Everything behind the HTTP application. `fleet` gives the drivers."""
 
-    def __init__(self, settings: WorkspaceSettings, catalogue: Catalogue, fleet: Fleet, base_url: str) -> None:
+    def __init__(
+        self,
+        settings: WorkspaceSettings,
+        catalogue: Catalogue,
+        fleet: Fleet,
+        base_url: str,
+        timers: Timers | None = None,
+    ) -> None:
         self.settings = settings
         settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         drafts = settings.data / "drafts"
@@ -53,21 +66,27 @@ class Workspace:
             self.files.mkdirs(folder)
         self.clusters = ClusterStore(database)
         self.clusters.end_all("The workspace was restarted")
-        self.jobs = JobStore(database)
+        writer = Writer(database)
+        self.jobs, self.runs = JobStore(database, writer), RunStore(database, writer)
+        launcher = Launcher(self.jobs.job, self.runs)
         roots = FileRoots(settings.dbfs, settings.files, settings.volumes)
         self.fleet = fleet
         self.engine = Engine(
-            self.jobs,
+            self.runs,
             lambda keep: JobClusters(fleet, self.clusters, catalogue, roots, settings.data / "clusters", keep),
             Files(self._local_file, self._notebook),
             settings.data / "runs",
             base_url,
+            launch=launcher.launch,
+            timers=timers,
         )
+        job_routes = JobRoutes(self.jobs, catalogue.check)
         services = (
             DbfsRoutes(self.dbfs),
             FilesRoutes(self.files),
             ClusterRoutes(self.clusters, catalogue),
-            JobRoutes(self.jobs, self.engine, catalogue),
+            job_routes,
+            RunRoutes(self.jobs, self.runs, RepairStore(database, writer), self.engine, launcher, job_routes.checked),
             LibraryRoutes(
                 LibraryStore(database), drafts, settings.allow_download, self._place_in_dbfs, self._remove_from_dbfs
             ),
