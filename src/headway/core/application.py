@@ -108,6 +108,16 @@ class DeploySettings:
 
 
 @dataclass(frozen=True)
+class SigningSettings:
+    """Whose signatures count. `public_keys` are key ids or PEM texts; with any, no other key counts, else those that
+    this machine knows (`adapters.signing`). `required`: a release without a signed statement is refused, also one of
+    a Headway that did not sign yet."""
+
+    required: bool = False
+    public_keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class JobDefinition:
     """One job as the repository defines it. `settings` are those of the Jobs API 2.2, with unresolved references.
 
@@ -134,3 +144,4 @@ class Application:
     deploy: DeploySettings
     environments: Mapping[str, Environment]
     jobs: Mapping[str, JobDefinition]
+    signing: SigningSettings = SigningSettings()

@@ -15,6 +15,7 @@ from headway.core.application import (
     Environment,
     GateSettings,
     JobDefinition,
+    SigningSettings,
     StoreSettings,
     TestStep,
 )
@@ -77,6 +78,14 @@ class _Deploy(_Strict):
     node_type_id: str = "local.small"
 
 
+KeyPin = Annotated[str, Field(pattern=r"^([0-9a-f]{64}|-----BEGIN PUBLIC KEY-----\n[\s\S]+)$")]
+
+
+class _Signing(_Strict):
+    required: bool = False
+    public_keys: list[KeyPin] = []
+
+
 class _Gate(_Strict):
     kind: Literal["run"]
     jobs: Annotated[list[str], Field(min_length=1)]
@@ -99,6 +108,7 @@ class _File(_Strict):
     test: list[_Test] = []
     artifact: Annotated[list[_Artifact], Field(min_length=1)]
     deploy: _Deploy = _Deploy()
+    signing: _Signing = _Signing()
     environments: Annotated[dict[Name, _Environment], Field(min_length=1)]
 
 
@@ -185,7 +195,7 @@ def _problems(error: ValidationError, source: Source) -> Iterator[Diagnostic]:
 
 def _known_keys(parts: Sequence[int | str]) -> Iterable[str]:
     model: Any = _File
-    steps = {"app": _App, "store": _Store, "deploy": _Deploy, "test": _Test, "artifact": _Artifact}
+    steps = {"app": _App, "store": _Store, "deploy": _Deploy, "signing": _Signing, "test": _Test, "artifact": _Artifact}
     if parts:
         model = steps.get(str(parts[0]), _Environment)
         if parts[0] == "environments" and "gates" in parts:
@@ -232,6 +242,7 @@ def _application(parsed: _File, jobs: Mapping[str, JobDefinition]) -> Applicatio
             for name, environment in parsed.environments.items()
         },
         jobs=jobs,
+        signing=SigningSettings(parsed.signing.required, tuple(parsed.signing.public_keys)),
     )
 
 

@@ -16,6 +16,7 @@ from headway.core.release import Release
 from headway.core.rendering import summary
 from headway.delivery.applying import apply, journal_step, take_back
 from headway.delivery.copying import copy_to_jobs
+from headway.delivery.examining import examine
 from headway.delivery.ledger import Ledger, new_deployment_id, owner
 from headway.delivery.observing import observe
 from headway.delivery.publishing import publish
@@ -62,8 +63,31 @@ def deploy(target: Target, release: Release) -> EnvironmentState:
     """Bring the environment to a release, whole or not at all. Raise HeadwayError."""
     with target.ledger.locked(target.clock):
         finish_interrupted(target)
+        examine(target.store, target.app, target.environment.name, release, target.emit)
         bring_artifacts(target, release)
         return change(target, release, desired(target.app, release, target.environment))
+
+
+def bring(target: Target, release: Release) -> None:
+    """The first half of `deploy`: the artifacts, side by side with those that stand; no job changes."""
+    with target.ledger.locked(target.clock):
+        finish_interrupted(target)
+        examine(target.store, target.app, target.environment.name, release, target.emit)
+        bring_artifacts(target, release)
+
+
+def deploy_brought(target: Target, release: Release, approved: str | None = None) -> EnvironmentState:
+    """The second half: plan and apply. `approved` is the digest of the plan that somebody accepted.
+
+    Raise HeadwayError STATE_MOVED where that is not the plan any more; nothing was changed then.
+    """
+    wanted = desired(target.app, release, target.environment)
+    with target.ledger.locked(target.clock):
+        finish_interrupted(target)
+        if approved is not None and make_plan(target, release, wanted).digest != approved:
+            what = "the plan is not the approved one any more"
+            raise HeadwayError("STATE_MOVED", environment=target.environment.name, what=what)
+        return change(target, release, wanted)
 
 
 def finish_interrupted(target: Target) -> None:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from headway.adapters.clock import Clock, stamp
+from headway.adapters.identity import has_ended, this_process
 from headway.adapters.objectstore import ObjectNotFound, ObjectStore, PreconditionFailed
 from headway.core.errors import HeadwayError
 from headway.core.ledger import Deployment, EnvironmentState
@@ -95,7 +96,8 @@ def new_deployment_id(clock: Clock) -> str:
 def held(store: ObjectStore, key: str, what: str, clock: Clock) -> Iterator[None]:
     """Hold the lock at `key` while the context is open: a lease that is renewed in the background.
 
-    A lease that has expired belongs to somebody who died, and is taken over. Raise HeadwayError ENVIRONMENT_LOCKED.
+    A lease that has expired, or whose process ended on this machine, belongs to somebody who died, and is taken over.
+    Raise HeadwayError ENVIRONMENT_LOCKED.
     """
     token = secrets.token_hex(16)
     since = clock.now()
@@ -113,7 +115,7 @@ def held(store: ObjectStore, key: str, what: str, clock: Clock) -> Iterator[None
 
 def _content(token: str, since: datetime, now: datetime) -> bytes:
     until = now + timedelta(seconds=LEASE_SECONDS)
-    lease = {"owner": owner(), "token": token, "since": stamp(since), "until": stamp(until)}
+    lease = {"owner": owner(), "token": token, "since": stamp(since), "until": stamp(until), "process": this_process()}
     return json.dumps(lease, indent=2).encode()
 
 
@@ -131,7 +133,7 @@ def _acquire(store: ObjectStore, key: str, what: str, token: str, since: datetim
     try:
         if not lease:
             return store.put(key, content, if_absent=True)
-        if stamp(clock.now()) > lease["until"]:
+        if stamp(clock.now()) > lease["until"] or has_ended(lease.get("process", "")):
             return store.put(key, content, if_tag=tag)
     except PreconditionFailed:
         lease = lease or {"owner": "somebody else", "since": "just now", "until": "soon"}

@@ -17,6 +17,8 @@ COMMANDS = (
     "rollback",
     "status",
     "history",
+    "verify-release",
+    "keys",
     "run",
     "demo",
 )

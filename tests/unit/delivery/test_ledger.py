@@ -1,5 +1,8 @@
 """Versions, locks and states in the store."""
 
+import json
+import subprocess
+import sys
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,7 +13,7 @@ from headway.adapters.filestore import FileStore
 from headway.core.application import Application, DeploySettings, StoreSettings
 from headway.core.errors import HeadwayError
 from headway.delivery.ledger import LEASE_SECONDS, Ledger, held
-from headway.delivery.releasing import take_version
+from headway.delivery.releasing import claim_version, take_version
 
 APP = Application("app", "main", (1, 2), "4.3.0", StoreSettings("file:///s"), (), (), DeploySettings(), {}, {})
 
@@ -41,6 +44,34 @@ def test_no_two_callers_ever_get_the_same_version(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert sorted(taken, key=lambda text: int(text.split(".")[2])) == [f"1.2.{number}" for number in range(1, 31)]
+
+
+def test_a_commit_has_one_version_whoever_asks_and_however_often(tmp_path: Path) -> None:
+    claimed: list[str] = []
+    threads = [
+        threading.Thread(target=lambda: claimed.append(str(claim_version(FileStore(tmp_path), APP, "a" * 40))))
+        for _ in range(6)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(claimed) == 6
+    assert len(set(claimed)) == 1
+    assert str(claim_version(FileStore(tmp_path), APP, "b" * 40)) not in claimed
+
+
+def test_the_lock_of_a_process_that_was_killed_here_is_taken_over_at_once(tmp_path: Path) -> None:
+    code = "from headway.adapters.identity import this_process; print(this_process())"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    lease = {"owner": "me", "token": "x", "since": "2026-01-01T00:00:00Z", "until": "2026-01-01T00:02:00Z"}
+    store, clock = FileStore(tmp_path), FakeClock()
+    store.put("lock.json", json.dumps({**lease, "process": "elsewhere:" + ended}).encode())
+    with pytest.raises(HeadwayError, match="is locked by me"), held(store, "lock.json", "the line", clock):
+        pass
+    store.put("lock.json", json.dumps({**lease, "process": ended}).encode())
+    with held(store, "lock.json", "the line", clock):
+        pass
 
 
 def test_a_lock_is_held_by_one_and_says_by_whom(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "jobs_at_full_depth"
-down_revision = "0001"
+down_revision = "identity_and_access"
 branch_labels = None
 depends_on = None
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from headway.workspace.errors import invalid, malformed
-from headway.workspace.http import Call, Data, Endpoint, flag, number
+from headway.workspace.http import Call, Data, Endpoint, Need, flag, number
 from headway.workspace.services.jobs import model
 from headway.workspace.services.jobs.asking import idempotency_token, page_of, page_tasks, page_token
 from headway.workspace.services.jobs.checks import check
@@ -29,10 +29,14 @@ class JobRoutes:
     def endpoints(self) -> Sequence[Endpoint]:
         """What is served."""
         posts = {"create": self.create, "reset": self.reset, "update": self.update, "delete": self.delete}
-        gets = {"get": self.get, "list": self.list}
+        manage, view = Need("jobs", "job_id", "CAN_MANAGE"), Need("jobs", "job_id", "CAN_VIEW")
         return [
-            *(Endpoint("POST", f"/jobs/{name}", handler, VERSIONS) for name, handler in posts.items()),
-            *(Endpoint("GET", f"/jobs/{name}", handler, VERSIONS) for name, handler in gets.items()),
+            *(
+                Endpoint("POST", f"/jobs/{name}", handler, VERSIONS, None if name == "create" else manage)
+                for name, handler in posts.items()
+            ),
+            Endpoint("GET", "/jobs/get", self.get, VERSIONS, view),
+            Endpoint("GET", "/jobs/list", self.list, VERSIONS),
         ]
 
     def checked(self, settings: Mapping[str, Any], version: str) -> model.Settings:
@@ -102,4 +106,5 @@ class JobRoutes:
             raise invalid("offset must be from 0 to 1000: use page_token")
         expand = flag(call.data, "expand_tasks")
         found = self._store.jobs(call.data.get("name"), page_token(call.data), limit + 1, offset)
+        found = [job for job in found if call.allows("jobs", job.job_id, "CAN_VIEW")]
         return page_of("jobs", found, limit, lambda job: job.to_json(tasks=expand), lambda job: job.job_id)

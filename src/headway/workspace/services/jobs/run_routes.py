@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from headway.workspace.engine.preparation import log_file
 from headway.workspace.errors import ApiError, invalid, malformed
-from headway.workspace.http import Call, Data, Endpoint, flag, number
+from headway.workspace.http import Call, Data, Endpoint, Handler, Need, flag, number
 from headway.workspace.services.jobs import model
 from headway.workspace.services.jobs.asking import idempotency_token, page_of, page_tasks, page_token
 from headway.workspace.services.jobs.kinds import KINDS
@@ -62,18 +62,24 @@ class RunRoutes:
 
     def endpoints(self) -> Sequence[Endpoint]:
         """What is served."""
-        posts = {
-            "run-now": self.run_now,
-            "runs/submit": self.submit,
-            "runs/cancel": self.cancel,
-            "runs/cancel-all": self.cancel_all,
-            "runs/repair": self.repair,
-            "runs/delete": self.delete,
-        }
-        gets = {"runs/get": self.get, "runs/list": self.list, "runs/get-output": self.get_output}
+        manage, view = Need("runs", "run_id", "CAN_MANAGE_RUN"), Need("runs", "run_id", "CAN_VIEW")
+        start = Need("jobs", "job_id", "CAN_MANAGE_RUN")
+        posts: list[tuple[str, Handler, Need | None]] = [
+            ("run-now", self.run_now, start),
+            ("runs/submit", self.submit, None),
+            ("runs/cancel", self.cancel, manage),
+            ("runs/cancel-all", self.cancel_all, start),
+            ("runs/repair", self.repair, manage),
+            ("runs/delete", self.delete, Need("runs", "run_id", "CAN_MANAGE")),
+        ]
+        gets: list[tuple[str, Handler, Need | None]] = [
+            ("runs/get", self.get, view),
+            ("runs/list", self.list, Need("jobs", "job_id", "CAN_VIEW")),
+            ("runs/get-output", self.get_output, view),
+        ]
         return [
-            *(Endpoint("POST", f"/jobs/{name}", handler, VERSIONS) for name, handler in posts.items()),
-            *(Endpoint("GET", f"/jobs/{name}", handler, VERSIONS) for name, handler in gets.items()),
+            *(Endpoint("POST", f"/jobs/{name}", handler, VERSIONS, need) for name, handler, need in posts),
+            *(Endpoint("GET", f"/jobs/{name}", handler, VERSIONS, need) for name, handler, need in gets),
         ]
 
     # starting
@@ -240,7 +246,7 @@ class RunRoutes:
             raise invalid("Missing required field: job_id")
         if job_id is not None:
             self._jobs.job(job_id)
-        active = self._runs.active_runs(job_id)
+        active = [run for run in self._runs.active_runs(job_id) if call.allows("runs", run.run_id, "CAN_MANAGE_RUN")]
         for run in sorted(active, key=lambda found: found.life_cycle_state != "QUEUED"):
             if run.life_cycle_state == "QUEUED" or not queued_only:
                 self._engine.cancel(run.run_id)
