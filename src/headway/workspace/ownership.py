@@ -18,9 +18,7 @@ _HOME = re.compile(r"/(?:Users|Repos)/([^/]+)")
 _LISTED = ("/", "/Users", "/Repos", "/Shared")
 
 
-def object_sources(
-    jobs: JobStore, runs: RunStore, clusters: ClusterStore, files: FilesStore
-) -> Mapping[str, Source]:
+def object_sources(jobs: JobStore, runs: RunStore, clusters: ClusterStore, files: FilesStore) -> Mapping[str, Source]:
     """Sources by kind. `runs` stands for a run's job, or for the run where it has none; `paths` for what lies at a path
     of the workspace tree; `new-paths` for that or the nearest folder above it."""
 

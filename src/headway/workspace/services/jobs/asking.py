@@ -31,13 +31,20 @@ def page_token(data: Mapping[str, Any]) -> int | None:
 
 
 def page_of(
-    name: str, found: Sequence[Item], limit: int, render: Callable[[Item], Data], key: Callable[[Item], int]
+    name: str,
+    found: Sequence[Item],
+    limit: int,
+    render: Callable[[Item], Data],
+    key: Callable[[Item], int],
+    shown: Callable[[Item], bool],
 ) -> Data:
-    """A page of `found`, which holds one more than `limit` where there are more."""
+    """A page of `found`, which holds one more than `limit` where there are more. What is not `shown` (the caller may
+    not see it) is left out, so that a page may have fewer."""
     page, more = found[:limit], len(found) > limit
     result: Data = {"has_more": more}
-    if page:
-        result[name] = [render(item) for item in page]
+    rendered = [render(item) for item in page if shown(item)]
+    if rendered:
+        result[name] = rendered
     if more:
         result["next_page_token"] = str(key(page[-1]))
     return result

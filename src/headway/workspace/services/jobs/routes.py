@@ -106,5 +106,11 @@ class JobRoutes:
             raise invalid("offset must be from 0 to 1000: use page_token")
         expand = flag(call.data, "expand_tasks")
         found = self._store.jobs(call.data.get("name"), page_token(call.data), limit + 1, offset)
-        found = [job for job in found if call.allows("jobs", job.job_id, "CAN_VIEW")]
-        return page_of("jobs", found, limit, lambda job: job.to_json(tasks=expand), lambda job: job.job_id)
+        return page_of(
+            "jobs",
+            found,
+            limit,
+            lambda job: job.to_json(tasks=expand),
+            lambda job: job.job_id,
+            lambda job: call.allows("jobs", job.job_id, "CAN_VIEW"),
+        )

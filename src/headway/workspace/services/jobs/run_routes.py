@@ -200,7 +200,10 @@ class RunRoutes:
         def render(run: Run) -> Data:
             return run_json(run, base_url, self._runs.tasks(run.run_id) if expand else None)
 
-        return page_of("runs", found, limit, render, lambda run: run.run_id)
+        def shown(run: Run) -> bool:
+            return call.allows("runs", run.run_id, "CAN_VIEW")
+
+        return page_of("runs", found, limit, render, lambda run: run.run_id, shown)
 
     def get_output(self, call: Call) -> Data:
         """What a task printed (also while it runs), its error, its notebook's result, the run that it started."""
