@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from headway.workspace.absolute_form import AbsoluteForm
 from headway.workspace.auth import Tokens
 from headway.workspace.catalogue import Catalogue
 from headway.workspace.database import open_database
@@ -19,6 +21,7 @@ from headway.workspace.engine.preparation import Files
 from headway.workspace.errors import ApiError, invalid, not_implemented
 from headway.workspace.http import answer_error, routes
 from headway.workspace.paths import dbfs_path
+from headway.workspace.refused import why_refused
 from headway.workspace.runtime.tasks import FileRoots
 from headway.workspace.services.clusters.routes import ClusterRoutes
 from headway.workspace.services.clusters.store import ClusterStore
@@ -33,6 +36,8 @@ from headway.workspace.services.libraries.routes import LibraryRoutes
 from headway.workspace.services.libraries.store import LibraryStore
 from headway.workspace.services.mlflow.routes import TrackingRoutes
 from headway.workspace.services.mlflow.store import TrackingStore
+from headway.workspace.services.unity.routes import UnityRoutes
+from headway.workspace.services.unity.store import Metastore
 from headway.workspace.settings import WorkspaceSettings
 
 
@@ -73,6 +78,7 @@ class Workspace:
             ),
             IdentityRoutes(),
             TrackingRoutes(TrackingStore(database), self._list_dbfs),
+            UnityRoutes(Metastore(settings.metastore, settings.volumes, self.dbfs.local)),
         )
         self.endpoints = [endpoint for service in services for endpoint in service.endpoints()]
 
@@ -124,6 +130,7 @@ def create_app(workspace: Workspace, on_start: Callable[[], None] = lambda: None
             *routes(workspace.endpoints, workspace.tokens),
             Route("/.well-known/databricks-config", _configuration),
         ],
+        middleware=[Middleware(AbsoluteForm)],
         lifespan=lifespan,
         exception_handlers={404: _not_served, 405: _not_served},
     )
@@ -135,4 +142,7 @@ def _configuration(request: Request) -> Response:
 
 def _not_served(request: Request, _: Exception) -> Response:
     path = request.url.path
-    return answer_error(not_implemented(f"{request.method} {path} is not implemented by this workspace"), request)
+    reason = why_refused(path)
+    because = f", by choice: {reason}" if reason else ""
+    message = f"{request.method} {path} is not implemented by this workspace{because}"
+    return answer_error(not_implemented(message), request)

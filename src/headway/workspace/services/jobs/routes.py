@@ -8,6 +8,7 @@ from headway.workspace.catalogue import Catalogue
 from headway.workspace.errors import invalid, malformed
 from headway.workspace.http import Call, Data, Endpoint, flag, number, text
 from headway.workspace.services.jobs import model
+from headway.workspace.services.jobs.reading import with_numbers
 from headway.workspace.services.jobs.runs import Run
 from headway.workspace.services.jobs.store import JobStore
 
@@ -72,7 +73,7 @@ class JobRoutes:
     # jobs
 
     def _checked(self, settings: Mapping[str, Any], version: str) -> model.Settings:
-        result = model.multi_task(settings)
+        result = model.multi_task(with_numbers(settings))
         model.check(result, version, self._catalogue.check)
         return result
 
