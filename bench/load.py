@@ -1,7 +1,7 @@
 """A load generator: HTTP requests again and again over a number of connections. In a process of its own.
 
-`python -m bench.load` reads `{"host", "port", "requests": [text, …], "connections", "seconds"}` from standard input; each
-connection goes round the requests. It prints `{"requests", "errors", "seconds", "latencies_ms": {"p50", "p99"}}`.
+`python -m bench.load` reads `{"host", "port", "requests": [text, …], "connections", "seconds"}` from standard input;
+each connection goes round the requests. It prints `{"requests", "errors", "seconds", "latencies_ms": {"p50", "p99"}}`.
 """
 
 import asyncio

@@ -86,10 +86,8 @@ def served(route: SdkRoute, endpoints: Sequence[Endpoint]) -> bool:
     for endpoint in endpoints:
         if endpoint.method != route.method:
             continue
-        shape = re.sub(r"\{\w+:path\}", ".+", re.sub(r"\{\w+\}", "[^/]+", endpoint.path))
-        if any(
-            re.fullmatch(f"/api/{re.escape(version)}/?{shape.lstrip('/')}", wanted) for version in endpoint.versions
-        ):
+        shapes = [re.sub(r"\{\w+\}", "[^/]+", re.sub(r"\{\w+:path\}", ".+", path)) for path, _ in endpoint.paths]
+        if any(re.fullmatch(shape, wanted) for shape in shapes):
             return True
     return False
 
@@ -115,8 +113,8 @@ def page(endpoints: Sequence[Endpoint]) -> str:
     head = [
         "# The workspace's API",
         "",
-        "Written by `PYTHONPATH=tests python -m tools.workspace_api` from the routes that the workspace serves and those",
-        "that the official `databricks-sdk` calls; a test keeps it true. What is not served answers 501.",
+        "Written by `PYTHONPATH=tests python -m tools.workspace_api` from the routes that the workspace serves and",
+        "those that the official `databricks-sdk` calls; a test keeps it true. What is not served answers 501.",
         "",
         f"Of {total} routes, {good} are served, {chosen} refused by choice, {total - good - chosen} not served yet.",
         "",
