@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 
+from headway.workspace.absolute_form import AbsoluteForm
 from headway.workspace.auth import ADMIN, Tokens
 from headway.workspace.catalogue import Catalogue
 from headway.workspace.database import open_database
@@ -21,6 +23,7 @@ from headway.workspace.http import Door, answer_error, routes
 from headway.workspace.keys import key
 from headway.workspace.ownership import object_sources
 from headway.workspace.paths import dbfs_path
+from headway.workspace.refused import why_refused
 from headway.workspace.runtime.tasks import FileRoots
 from headway.workspace.services.clusters.routes import ClusterRoutes
 from headway.workspace.services.clusters.store import ClusterStore
@@ -45,6 +48,8 @@ from headway.workspace.services.mlflow.store import TrackingStore
 from headway.workspace.services.permissions.routes import PermissionRoutes
 from headway.workspace.services.permissions.store import Permissions
 from headway.workspace.services.tokens.routes import TokenRoutes
+from headway.workspace.services.unity.routes import UnityRoutes
+from headway.workspace.services.unity.store import Metastore
 from headway.workspace.settings import WorkspaceSettings
 
 
@@ -107,6 +112,7 @@ class Workspace:
             OAuthRoutes(self.identity, self.tokens),
             TokenRoutes(self.tokens, self.identity.named),
             TrackingRoutes(TrackingStore(database), self._list_dbfs),
+            UnityRoutes(Metastore(settings.metastore, settings.volumes, self.dbfs.local)),
         )
         self.endpoints = [endpoint for service in services for endpoint in service.endpoints()]
 
@@ -157,6 +163,7 @@ def create_app(workspace: Workspace, on_start: Callable[[], None] = lambda: None
         routes=[
             *routes(workspace.endpoints, workspace.door),
         ],
+        middleware=[Middleware(AbsoluteForm)],
         lifespan=lifespan,
         exception_handlers={404: _not_served, 405: _not_served},
     )
@@ -164,4 +171,7 @@ def create_app(workspace: Workspace, on_start: Callable[[], None] = lambda: None
 
 def _not_served(request: Request, _: Exception) -> Response:
     path = request.url.path
-    return answer_error(not_implemented(f"{request.method} {path} is not implemented by this workspace"), request)
+    reason = why_refused(path)
+    because = f", by choice: {reason}" if reason else ""
+    message = f"{request.method} {path} is not implemented by this workspace{because}"
+    return answer_error(not_implemented(message), request)

@@ -8,6 +8,7 @@ from headway.workspace.http import Call, Data, Endpoint, Need, flag, number
 from headway.workspace.services.jobs import model
 from headway.workspace.services.jobs.asking import idempotency_token, page_of, page_tasks, page_token
 from headway.workspace.services.jobs.checks import check
+from headway.workspace.services.jobs.reading import with_numbers
 from headway.workspace.services.jobs.store import JobStore
 
 VERSIONS = ("2.0", "2.1", "2.2")
@@ -41,7 +42,7 @@ class JobRoutes:
 
     def checked(self, settings: Mapping[str, Any], version: str) -> model.Settings:
         """The settings as they are kept. Raise ApiError."""
-        result = model.multi_task(settings)
+        result = model.multi_task(with_numbers(settings))
         check(result, version, self._check_cluster)
         return result
 
