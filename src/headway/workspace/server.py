@@ -17,12 +17,14 @@ from headway.workspace.database import open_database
 from headway.workspace.engine.engine import Engine
 from headway.workspace.engine.job_clusters import Fleet, JobClusters
 from headway.workspace.engine.preparation import Files
+from headway.workspace.engine.scheduler import Scheduler
 from headway.workspace.engine.timers import Timers
+from headway.workspace.engine.watching import files_at
 from headway.workspace.errors import ApiError, invalid, not_implemented
 from headway.workspace.http import Door, answer_error, routes
 from headway.workspace.keys import key
 from headway.workspace.ownership import object_sources
-from headway.workspace.paths import dbfs_path
+from headway.workspace.paths import confined, dbfs_path
 from headway.workspace.refused import why_refused
 from headway.workspace.runtime.tasks import FileRoots
 from headway.workspace.services.clusters.routes import ClusterRoutes
@@ -96,7 +98,10 @@ class Workspace:
             launch=launcher.launch,
             timers=timers,
         )
-        job_routes = JobRoutes(self.jobs, catalogue.check)
+        self.scheduler = Scheduler(
+            self.jobs, self.engine, self.engine.timers, self.engine.events, lambda url: files_at(self._folder(url))
+        )
+        job_routes = JobRoutes(self.jobs, catalogue.check, self.scheduler.changed)
         self.permissions.sources.update(object_sources(self.jobs, self.runs, self.clusters, self.files))
         services = (
             PermissionRoutes(self.permissions),
@@ -118,6 +123,7 @@ class Workspace:
 
     def close(self) -> None:
         """End every run and every driver."""
+        self.scheduler.close()
         self.engine.close()
         self.fleet.close()
 
@@ -131,6 +137,12 @@ class Workspace:
             found = self.files.get(path)
             return self.files.local(found)
         raise invalid(f"{path} is not a path of this workspace: use dbfs:/… or /Workspace/…")
+
+    def _folder(self, url: str) -> Path:
+        """The local folder that a file-arrival trigger looks at. Raise ApiError."""
+        if url.startswith("/Volumes/"):
+            return confined(self.settings.volumes, url.removeprefix("/Volumes"))
+        return self.dbfs.local(url.removeprefix("/dbfs") if url.startswith("/dbfs/") else url)
 
     def _notebook(self, path: str) -> tuple[str, str, str]:
         found = self.files.find(path)
@@ -155,6 +167,7 @@ def create_app(workspace: Workspace, on_start: Callable[[], None] = lambda: None
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         workspace.engine.recover()
+        workspace.scheduler.start()
         on_start()
         yield
         workspace.close()

@@ -45,12 +45,6 @@ def test_a_task_that_cannot_run_is_refused_with_its_reason(task: dict[str, Any],
     assert message in error.message
 
 
-def test_a_job_that_starts_by_itself_is_refused_unless_paused() -> None:
-    schedule = {"quartz_cron_expression": "0 0 * * * ?", "timezone_id": "UTC"}
-    assert refused({**JOB, "schedule": schedule}).error_code == "NOT_IMPLEMENTED"
-    check({**JOB, "schedule": {**schedule, "pause_status": "PAUSED"}}, "2.2", lambda spec: None)
-
-
 def test_more_than_a_hundred_tasks_need_version_2_2() -> None:
     many = {**JOB, "tasks": [{**TASK, "task_key": f"t{number}"} for number in range(101)]}
     assert "can only be handled by API 2.2 and above. Your resource has 101 tasks" in refused(many, "2.1").message

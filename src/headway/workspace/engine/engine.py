@@ -101,6 +101,20 @@ class Engine:
             else:
                 self._end_unstarted(run, "SKIPPED", "MAXIMUM_CONCURRENT_RUNS_REACHED", _TOO_MANY)
 
+    def start(self, job_id: int, trigger: str, details: Mapping[str, Any]) -> int:
+        """Start a run of a job, for its trigger. Raise ApiError."""
+        run_id = self._launch(job_id, {}, trigger, details)
+        self.submit(run_id)
+        return run_id
+
+    def active(self, job_id: int) -> list[Any]:
+        """The runs of a job that have not ended."""
+        return list(self._records.active_runs(job_id))
+
+    def run(self, run_id: int) -> Any:
+        """A run. Raise ApiError."""
+        return self._records.run(run_id)
+
     def repair(self, run_id: int) -> None:
         """Go on with a run that has ended and whose chosen tasks have new attempts. Raise ApiError where its job may
         not have another run now."""
