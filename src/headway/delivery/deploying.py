@@ -63,7 +63,7 @@ def deploy(target: Target, release: Release) -> EnvironmentState:
     """Bring the environment to a release, whole or not at all. Raise HeadwayError."""
     with target.ledger.locked(target.clock):
         finish_interrupted(target)
-        examine(target.store, target.app, target.environment.name, release, target.emit)
+        examine(target.store, target.app, target.environment, target.connection, release, target.emit)
         bring_artifacts(target, release)
         return change(target, release, desired(target.app, release, target.environment))
 
@@ -72,7 +72,7 @@ def bring(target: Target, release: Release) -> None:
     """The first half of `deploy`: the artifacts, side by side with those that stand; no job changes."""
     with target.ledger.locked(target.clock):
         finish_interrupted(target)
-        examine(target.store, target.app, target.environment.name, release, target.emit)
+        examine(target.store, target.app, target.environment, target.connection, release, target.emit)
         bring_artifacts(target, release)
 
 
