@@ -77,6 +77,7 @@ class _Deploy(_Strict):
     library_folder: Annotated[str, Field(pattern=r"^/")] = "/Shared/libraries"
     notebook_folder: Annotated[str, Field(pattern=r"^/")] = "/Shared/headway"
     node_type_id: str = "local.small"
+    settle_seconds: Annotated[float, Field(ge=0)] = 30
 
 
 KeyPin = Annotated[str, Field(pattern=r"^([0-9a-f]{64}|-----BEGIN PUBLIC KEY-----\n[\s\S]+)$")]
@@ -115,6 +116,7 @@ class _Environment(_Strict):
     gates: list[_Gate] = []
     after: str | None = None
     approval: bool = False
+    trigger_pause_status: Literal["PAUSED", "UNPAUSED"] | None = None
 
 
 class _File(_Strict):
@@ -261,6 +263,7 @@ def _application(parsed: _File, jobs: Mapping[str, JobDefinition]) -> Applicatio
                 ),
                 after=environment.after,
                 approval=environment.approval,
+                trigger_pause_status=environment.trigger_pause_status,
             )
             for name, environment in parsed.environments.items()
         },

@@ -181,10 +181,10 @@ def test_signing_and_allowed_mismatches_are_read() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ("a" * 64, "abc", "headway.toml:43: signing.public_keys.0: 'abc' does not have the form"),
-        ("required", "requird", "headway.toml:42: signing.requird: unknown key (did you mean required?)"),
-        ('"java"', '"jvm"', "headway.toml:46: compatibility.allow.0.check: input should be 'java', 'scala'"),
-        ('"an init script installs it"', '""', "headway.toml:48: compatibility.allow.0.reason: string should have"),
+        ("a" * 64, "abc", "headway.toml:38: signing.public_keys.0: 'abc' does not have the form"),
+        ("required", "requird", "headway.toml:37: signing.requird: unknown key (did you mean required?)"),
+        ('"java"', '"jvm"', "headway.toml:41: compatibility.allow.0.check: input should be 'java', 'scala'"),
+        ('"an init script installs it"', '""', "headway.toml:43: compatibility.allow.0.reason: string should have"),
         ("artifact = ", "artefact = ", "compatibility.allow.0.artefact: unknown key (did you mean artifact?)"),
     ],
 )

@@ -32,7 +32,7 @@ final class Run(val id: String, log: String) {
     settings.foreach { case (key, value) => session.conf.set(key, value) }
     // A session with artifacts gives Python workers an identity of their own, so that each would start a daemon.
     if (jars.isEmpty) session.conf.set("spark.sql.artifact.isolation.enabled", "false")
-    jars.foreach(session.addArtifact)
+    SessionScope.add(session, jars)
     org.apache.spark.sql.SparkSession.setActiveSession(session)
     val context = session.sparkContext
     context.setLocalProperty(Run.Property, id)
@@ -43,7 +43,7 @@ final class Run(val id: String, log: String) {
   def fail(thrown: Throwable): Unit = {
     val text = new StringWriter
     thrown.printStackTrace(new PrintWriter(text))
-    error = thrown.toString.linesIterator.nextOption().getOrElse(thrown.getClass.getName)
+    error = thrown.toString.split("\n", 2).headOption.filter(_.nonEmpty).getOrElse(thrown.getClass.getName)
     trace = text.toString.take(Run.TraceLimit)
     out.write(text.toString.getBytes("UTF-8"))
   }
@@ -53,7 +53,7 @@ final class Run(val id: String, log: String) {
     canceled = true
     val current = session
     if (current != null) {
-      current.sparkContext.cancelJobsWithTag(tag, "canceled")
+      SessionScope.cancel(current, tag, "canceled")
       current.streams.active.foreach(_.stop())
     }
     group.interrupt()
@@ -63,7 +63,7 @@ final class Run(val id: String, log: String) {
     val current = session
     if (current != null) {
       current.streams.active.foreach(_.stop())
-      current.sparkContext.cancelJobsWithTag(tag, "its run has ended")
+      SessionScope.cancel(current, tag, "its run has ended")
       SessionScope.close(current)
       session = null
     }
