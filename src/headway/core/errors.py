@@ -90,6 +90,13 @@ CATALOGUE: dict[str, Entry] = {
             "{app} {version} is not the release that was made: {problems}",
             "`headway verify-release` shows every check; docs/releases.md says what they mean.",
         ),
+        Entry(
+            "INCOMPATIBLE",
+            BLOCKED,
+            "{app} {version} does not fit the jobs of {environment}: {problems}",
+            "Nothing was touched. Build for the jobs' runtimes, change their spark_version, or, where you know better, "
+            "allow it: [[compatibility.allow]] in headway.toml.",
+        ),
         # workspace
         Entry("WORKSPACE_UNREACHABLE", FAILED_WORK, "workspace {host} cannot be reached: {reason}"),
         Entry(
