@@ -1,4 +1,4 @@
-"""Deploys of many jobs beside a plain sequential script that does it the seed's way; the same workspace, the same run."""
+"""Deploys of many jobs beside a plain sequential script that does it the seed's way; same workspace, same run."""
 
 import sys
 import tempfile
@@ -23,7 +23,7 @@ from headway.delivery.deploying import Target, change
 from headway.delivery.ledger import Ledger
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from support.served_workspace import KEY, Served, serving  # noqa: E402
+from support.served_workspace import KEY, Served, serving
 
 SIZES = (10, 100, 1000)
 TOML = """
@@ -87,16 +87,14 @@ class Deploys:
     def __init__(self, served: Served, folder: Path, size: int) -> None:
         self.name = f"fleet-{size}"
         jobs = "".join(JOB.format(number=number, spark=KEY) for number in range(size))
-        texts = Files(
-            TOML.format(name=self.name, host=served.url), {"jobs/j.yml": f"resources:\n  jobs:{jobs}"}
-        )
+        texts = Files(TOML.format(name=self.name, host=served.url), {"jobs/j.yml": f"resources:\n  jobs:{jobs}"})
         app = parse(texts, {}, known_fields())
         assert isinstance(app, Application), app
         environment = app.environments["stage"]
         store = FileStore(folder)
         connection = connect(environment, {"TOKEN": served.token})
         self.calls = Calls(connection.client.api_client.do)
-        connection.client.api_client.do = self.calls  # type: ignore[assignment,method-assign]
+        connection.client.api_client.do = self.calls  # type: ignore[method-assign]
         ledger = Ledger(store, app.name, "stage")
         self.target = Target(app, environment, connection, ledger, store, SystemClock(), ignore)
 
