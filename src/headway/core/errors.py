@@ -108,6 +108,7 @@ CATALOGUE: dict[str, Entry] = {
         Entry(
             "TOKEN_MISSING", WRONG_USE, "no token for workspace {host}", "Set {token_env} to a token of that workspace."
         ),
+        Entry("VARIABLE_INVALID", WRONG_USE, "{name} is {value!r}: expected {expected}"),
         Entry("WORKSPACE_CALL_FAILED", FAILED_WORK, "{call} on {host} failed: {reason}"),
         Entry("PUBLISH_FAILED", FAILED_WORK, "publishing {path} to {host} failed: {reason}"),
         Entry("COPY_FAILED", FAILED_WORK, "the {job} run {run_id} on {host} ended {state}: {reason}"),
