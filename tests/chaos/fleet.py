@@ -52,7 +52,7 @@ JOB = """
           spark_jar_task: {{main_class_name: After}}
       job_clusters:
         - job_cluster_key: main
-          new_cluster: {{spark_version: "{spark}", node_type_id: local.small}}
+          new_cluster: {{spark_version: "{spark}", node_type_id: {node}}}
 """
 PERMITTED = "permissions: [{level: CAN_VIEW, group_name: users}]"
 
@@ -69,8 +69,8 @@ def job_file(build: int) -> str:
     text = "resources:\n  jobs:"
     for key in RELEASES[build]:
         permissions = PERMITTED if key in ("beta", "new-one") and build == 2 else ""
-        spark = "no-such-spark" if key == "refused" else KEY
-        text += JOB.format(key=key, permissions=permissions, spark=spark).replace("      \n", "")
+        node = "no-such-node" if key == "refused" else "local.small"
+        text += JOB.format(key=key, permissions=permissions, spark=KEY, node=node).replace("      \n", "")
     return text
 
 

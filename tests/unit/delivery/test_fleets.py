@@ -47,7 +47,9 @@ class Model:
         """A call."""
         if method == "GET":
             assert path.endswith("/jobs/list")
-            listed = [{"job_id": n, "settings": {**copy.deepcopy(job), "format": "X"}} for n, job in self.jobs.items()]
+            listed: list[dict[str, Any]] = [
+                {"job_id": n, "settings": {**copy.deepcopy(job), "format": "X"}} for n, job in self.jobs.items()
+            ]
             name = query.get("name")
             return {"jobs": [job for job in listed if name in (None, job["settings"]["name"])]}
         self.writes += 1
