@@ -38,7 +38,7 @@ def test_a_push_reaches_production(ci: Ci, workspace: Served, tmp_path: Path) ->
     answer = ci.push(remote, commit)
     assert answer.status_code == 202, answer.text
     run = ci.ended(answer.json()["run"])
-    assert (run["state"], run["reason"], run["version"]) == ("succeeded", "", "1.0.1")
+    assert (run["state"], run["reason"], run["version"]) == ("succeeded", "", "1.0.1"), run["reason"]
     assert names(run) == WHOLE
     assert (run["message"], run["author"], run["triggered_by"]) == ("the first change", "Ann", "ann")
     assert [case["name"] for case in run["tests"]] == ["add"]
