@@ -18,12 +18,16 @@ WHOLE = [
     ("version", None, "ok"),
     ("build", None, "ok"),
     ("store", None, "ok"),
+    ("verify", "stage", "ok"),
+    ("compatibility", "stage", "ok"),
     ("publish", "stage", "ok"),
     ("copy", "stage", "ok"),
     ("plan", "stage", "ok"),
     ("apply", "stage", "ok"),
     ("gate", "stage", "ok"),
     ("promote", "production", "ok"),
+    ("verify", "production", "ok"),
+    ("compatibility", "production", "ok"),
     ("publish", "production", "ok"),
     ("copy", "production", "skipped"),
     ("plan", "production", "ok"),
@@ -68,8 +72,8 @@ def test_a_red_test_is_named_and_stops_the_line(ci: Ci, tmp_path: Path) -> None:
     remote.write(
         "test.sh",
         """mkdir -p reports
-        echo '<testsuite><testcase classname="Scores" name="sum"><failure message="expected 3, got 4">at line 7</failure>
-        </testcase></testsuite>' > reports/unit.xml
+        echo '<testsuite><testcase classname="Scores" name="sum">
+        <failure message="expected 3, got 4">at line 7</failure></testcase></testsuite>' > reports/unit.xml
         exit 1""",
     )
     commit = remote.commit()

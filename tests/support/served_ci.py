@@ -79,11 +79,16 @@ cat > reports/unit.xml <<EOF
 <testsuite><testcase classname="Scores" name="add" time="0.1"/></testsuite>
 EOF
 """
-# A JAR is a zip; this one is empty but for its end.
+# A JAR with one class, `Main`, in as few bytes as a class file has.
 BUILD = """
 mkdir -p out
 echo "built" >> "$HOME/built"
-printf 'PK\\005\\006\\000\\000\\000\\000\\000\\000\\000\\000\\000\\000\\000\\000\\000\\000\\000\\000\\000\\000' > out/lib.jar
+python3 - <<EOF
+import zipfile
+pool = "070002" "0100044d61696e" "070004" "0100106a6176612f6c616e672f4f626a656374"
+with zipfile.ZipFile("out/lib.jar", "w") as jar:
+    jar.writestr("Main.class", bytes.fromhex("cafebabe000000340005" + pool + "002100010003" + "0000" * 4))
+EOF
 """
 
 
@@ -92,7 +97,7 @@ def copy_files(driver: FunctionDriver, request: TaskRequest, _: Event) -> str:
     assert isinstance(request.task, NotebookTask)
     done = []
     for file in json.loads(request.task.parameters["files"]):
-        with urllib.request.urlopen(file["source"]) as origin:
+        with urllib.request.urlopen(file["source"]) as origin:  # noqa: S310  (a URL that the server itself signed)
             content = origin.read()
         digest = hashlib.sha256(content).hexdigest()
         root = driver.folder

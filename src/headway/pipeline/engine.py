@@ -10,6 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
@@ -133,12 +134,9 @@ class Engine:
 
     def dispatch(self, run: Run) -> None:
         """Give a run its place. Doing it twice changes nothing."""
-        queue, workflow = (DELIVER, deliver) if run.state == "ready" else (MAKE, make)
-        with (
-            SetWorkflowID(workflow_id(run)),
-            SetEnqueueOptions(priority=run.id, queue_partition_key=run.app),
-        ):
-            DBOS.enqueue_workflow(queue, workflow, run.id, run.attempt)
+        # In a thread of its own: a workflow must not be started from within a step, and this may be called in one.
+        with ThreadPoolExecutor(1) as outside:
+            outside.submit(_enqueue, run).result()
 
     def reconcile(self) -> None:
         """Runs that wait have their place, also those whose server was killed before it gave them one; runs that work
@@ -187,3 +185,12 @@ def system_url(engine: SqlEngine) -> str:
     if url.get_backend_name() == "sqlite":
         return f"sqlite:///{url.database}.dbos"
     return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+def _enqueue(run: Run) -> None:
+    queue, workflow = (DELIVER, deliver) if run.state == "ready" else (MAKE, make)
+    with (
+        SetWorkflowID(workflow_id(run)),
+        SetEnqueueOptions(priority=run.id, queue_partition_key=run.app),
+    ):
+        DBOS.enqueue_workflow(queue, workflow, run.id, run.attempt)
