@@ -21,7 +21,8 @@ from headway.workspace.settings import WorkspaceSettings
 RUNTIME = Runtime("4.3.x-scala2.13", "4.3", "4.3.0", "2.13", Path("python"), Path("spark"), Path("java"))
 KEY = RUNTIME.key
 
-Act = Callable[["FunctionDriver", TaskRequest, threading.Event], str | None]
+Act = Callable[["FunctionDriver", TaskRequest, threading.Event], str | TaskOutcome | None]
+"""What a task does; a TaskOutcome is how it ended, a text its notebook's result."""
 
 
 class FunctionDriver:
@@ -51,6 +52,8 @@ class FunctionDriver:
             return TaskOutcome("FAILED", f"{type(error).__name__}: {error}", "the trace")
         if canceled.is_set():
             return TaskOutcome("CANCELED")
+        if isinstance(result, TaskOutcome):
+            return result
         return TaskOutcome("SUCCESS", notebook_result=result if isinstance(request.task, NotebookTask) else None)
 
     def cancel(self, run_id: str) -> None:

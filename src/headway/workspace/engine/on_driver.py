@@ -22,6 +22,7 @@ def on_driver(scope: RunScope, row: RunRecord, extra: Mapping[str, str], switch:
     cluster = scope.shared.get(row.settings.get("job_cluster_key", ""))
     if cluster is None:
         name = str(row.task_key) if row.iteration is None else f"{row.task_key}-{row.iteration}"
+        name += f".{row.attempt}" if row.attempt else ""
         own = cluster = JobCluster(name, row.settings["new_cluster"], scope.run.run_id, scope.run.creator)
     records, now = scope.parts.records, scope.parts.timers.now_ms
     records.change(row.run_id, life_cycle_state="PENDING", started_ms=now(), state_message="Waiting for cluster")
