@@ -13,6 +13,12 @@ from support.job_making import create, ended, fail, results, task, wait_for_canc
 from support.served_workspace import FunctionDriver, Served, until
 
 
+def asked_of(request: TaskRequest) -> Any:
+    """The parameters that a driver was given, whatever kind of task it was."""
+    given: Any = request.task
+    return given.parameters
+
+
 def condition(key: str, left: str, op: str, right: str, *after: str, **more: Any) -> dict[str, Any]:
     """A condition task."""
     depends = [{"task_key": name} for name in after]
@@ -65,10 +71,10 @@ def test_a_loop_runs_its_task_for_each_input_and_fails_where_one_does(served: Se
     def step(_: FunctionDriver, request: TaskRequest, __: threading.Event) -> None:
         going.release()
         at_once.append(going._value)
-        seen.append(request.task.parameters)  # type: ignore[union-attr]
-        request.log.write_text(f"input {request.task.parameters[1]}\n")  # type: ignore[union-attr]
+        seen.append(asked_of(request))
+        request.log.write_text(f"input {asked_of(request)[1]}\n")
         going.acquire()
-        if request.task.parameters[1] == "b":  # type: ignore[union-attr]
+        if asked_of(request)[1] == "b":
             raise ValueError("b is bad")
 
     served.fleet.acts["step"] = step
@@ -116,8 +122,8 @@ def test_a_loop_over_what_an_earlier_task_found_and_over_what_is_no_list(served:
     before = len(served.fleet.requests)
     found = run(served, task("find"), loop, wrong)
     assert results(found) == {"run": "FAILED", "find": "SUCCESS", "loop": "SUCCESS", "wrong": "FAILED"}
-    asked = [request.task for request in served.fleet.requests[before:] if request.context["task_key"] == "use"]
-    assert sorted(entry.parameters[0] for entry in asked) == ["x-2", "y-2"]  # type: ignore[union-attr]
+    asked = [request for request in served.fleet.requests[before:] if request.context["task_key"] == "use"]
+    assert sorted(asked_of(entry)[0] for entry in asked) == ["x-2", "y-2"]
     assert served.fleet.requests[-1].task_values["find"]["count"] == 2
 
 
@@ -136,7 +142,7 @@ def test_another_job_is_run_as_a_task_and_ends_with_its_parent(served: Served) -
     assert (inner.trigger, inner.job_id) == (jobs.TriggerType.RUN_JOB_TASK, child)
     assert inner.trigger_info is not None
     assert inner.trigger_info.run_id == found.tasks[0].run_id  # type: ignore[index]
-    assert served.fleet.requests[-1].task.parameters[2] == "monday"  # type: ignore[union-attr]
+    assert asked_of(served.fleet.requests[-1])[2] == "monday"
 
     served.fleet.acts["inner"] = wait_for_cancel
     parent = client.jobs.run_now(create(client, outer)).run_id
@@ -188,7 +194,7 @@ def test_a_run_is_repaired_and_remembers_how_it_ended_before(served: Served) -> 
     client = served.client
     served.fleet.acts["broken"] = fail
     found = run(served, task("fine"), task("broken", "fine"), task("later", "broken"))
-    first = client.jobs.repair_run(found.run_id or 0, rerun_tasks=["broken"]).response.repair_id
+    first = client.jobs.repair_run(found.run_id or 0, rerun_tasks=["broken"]).response.repair_id  # type: ignore[attr-defined]
     again = ended(client, found.run_id or 0)
     assert results(again) == {"run": "FAILED", "fine": "SUCCESS", "broken": "FAILED", "later": "UPSTREAM_FAILED"}
     with pytest.raises(InvalidParameterValue, match="latest_repair_id must be given"):
@@ -241,15 +247,16 @@ def test_a_run_that_takes_too_long_is_ended_with_its_tasks(served: Served) -> No
 
 def test_references_mean_what_the_run_is(served: Served) -> None:
     wanted = [
-        "{{job.name}}", "{{job.trigger.type}}", "{{job.start_time.iso_date}}", "{{task.name}}", "{{task.execution_count}}",
+        "{{job.name}}", "{{job.trigger.type}}", "{{job.start_time.iso_date}}", "{{task.name}}",
+        "{{task.execution_count}}",
         "{{tasks.first.result_state}}", "{{job.repair_count}}", "{{tasks.first.error_code}}|", "{{unknown thing}}",
         "{{job.parameters.`day`}}",
     ]  # fmt: skip
     second = task("second", "first", spark_jar_task={"main_class_name": "M", "parameters": wanted})
     found = run(served, task("first"), second, name="a name")
-    date = served.fleet.requests[-1].task.parameters[2]  # type: ignore[union-attr]
+    date = asked_of(served.fleet.requests[-1])[2]
     expected = ("a name", "onetime", date, "second", "1", "success", "0", "|", "{{unknown thing}}", "monday")
-    assert served.fleet.requests[-1].task.parameters == expected  # type: ignore[union-attr]
+    assert asked_of(served.fleet.requests[-1]) == expected
     assert len(date) == 10
     assert results(found)["run"] == "SUCCESS"
     broken = run(served, task("x", spark_jar_task={"main_class_name": "M", "parameters": ["{{job.nothing}}"]}))
