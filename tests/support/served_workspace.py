@@ -12,7 +12,7 @@ import uvicorn
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.config import Config
 
-from headway.workspace.auth import ensure_admin_token
+from headway.workspace.auth import Tokens, ensure_admin_token
 from headway.workspace.catalogue import NODE_TYPES, Catalogue
 from headway.workspace.runtime.tasks import (
     ApiAccess,
@@ -146,6 +146,7 @@ class Served:
     client: WorkspaceClient
     fleet: FunctionFleet
     data: Path
+    tokens: Tokens
 
 
 @contextmanager
@@ -163,10 +164,18 @@ def serving(data: Path, fleet: FunctionFleet | None = None, allow: tuple[str, ..
     url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     config = Config(host=url, token=token, auth_type="pat", retry_timeout_seconds=5)
     try:
-        yield Served(url, token, WorkspaceClient(config=config), fleet, data)
+        yield Served(url, token, WorkspaceClient(config=config), fleet, data, workspace.tokens)
     finally:
         server.should_exit = True
         thread.join()
+
+
+def as_user(served: Served, name: str) -> WorkspaceClient:
+    """A client with a token of a user who is no administrator; the user is made where it is missing."""
+    if not list(served.client.users.list(filter=f'userName eq "{name}"')):
+        served.client.users.create(user_name=name)
+    token = served.tokens.create(name, "test")
+    return WorkspaceClient(config=Config(host=served.url, token=token, auth_type="pat", retry_timeout_seconds=5))
 
 
 def until(condition: Callable[[], Any], seconds: float = 20) -> Any:

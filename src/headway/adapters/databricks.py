@@ -1,17 +1,18 @@
-"""The way to a workspace: the official SDK's client, and its errors in our words."""
+"""The way to a workspace: the official SDK's client, and its errors in our words.
+
+The SDK is imported when the first connection is made: its import costs more than most commands take.
+"""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-
-import requests
-from databricks.sdk import WorkspaceClient
-from databricks.sdk.config import Config
-from databricks.sdk.errors.base import DatabricksError
-from databricks.sdk.errors.platform import PermissionDenied, Unauthenticated
+from typing import TYPE_CHECKING
 
 from headway.core.application import Environment
 from headway.core.errors import HeadwayError
+
+if TYPE_CHECKING:
+    from databricks.sdk import WorkspaceClient
 
 RETRY_SECONDS = 60
 
@@ -23,7 +24,7 @@ class Connection:
     host: str
     token: str
     token_env: str
-    client: WorkspaceClient
+    client: "WorkspaceClient"
 
 
 def connect(environment: Environment, variables: Mapping[str, str]) -> Connection:
@@ -34,6 +35,9 @@ def connect(environment: Environment, variables: Mapping[str, str]) -> Connectio
     token = variables.get(environment.token_env, "")
     if not token:
         raise HeadwayError("TOKEN_MISSING", host=environment.host, token_env=environment.token_env)
+    from databricks.sdk import WorkspaceClient
+    from databricks.sdk.config import Config
+
     config = Config(
         host=environment.host,
         token=token,
@@ -49,6 +53,10 @@ def connect(environment: Environment, variables: Mapping[str, str]) -> Connectio
 @contextmanager
 def translated(connection: Connection, call: str) -> Iterator[None]:
     """Turn what the SDK and the network raise inside into HeadwayError. `call` names the call, as `jobs/reset 17`."""
+    import requests
+    from databricks.sdk.errors.base import DatabricksError
+    from databricks.sdk.errors.platform import PermissionDenied, Unauthenticated
+
     try:
         yield
     except (Unauthenticated, PermissionDenied) as error:
@@ -59,3 +67,10 @@ def translated(connection: Connection, call: str) -> Iterator[None]:
         raise HeadwayError("WORKSPACE_CALL_FAILED", call=call, host=connection.host, reason=str(error)) from error
     except (requests.ConnectionError, requests.Timeout, TimeoutError) as error:
         raise HeadwayError("WORKSPACE_UNREACHABLE", host=connection.host, reason=str(error)) from error
+
+
+def missing() -> tuple[type[Exception], ...]:
+    """What the SDK raises for something that is not there: for an `except` clause."""
+    from databricks.sdk.errors.platform import InvalidParameterValue, NotFound, ResourceDoesNotExist
+
+    return (NotFound, ResourceDoesNotExist, InvalidParameterValue)

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from headway.adapters.objectstore import ObjectInfo, ObjectNotFound, PreconditionFailed
-from headway.adapters.shareserver import ShareServer
 from headway.core.errors import HeadwayError
 
 _OWN = ".headway"
@@ -130,6 +129,8 @@ class FileStore:
         path = self._path(key)
         if not path.is_file():
             raise ObjectNotFound(key)
+        from headway.adapters.shareserver import ShareServer  # an HTTP server is not what most commands need
+
         server = ShareServer()
         try:
             yield server.share(key, path, expires_seconds)

@@ -1,4 +1,4 @@
-"""Run other programs: time limit, output as it comes, the whole process group ended together."""
+"""Run other programs: limits, output as it comes, the whole process group ended together."""
 
 import contextlib
 import os
@@ -10,7 +10,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from headway.core.errors import HeadwayError
+
 TAIL_BYTES = 64 * 1024
+LINE_BYTES = 64 * 1024
+_LOOK_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,15 @@ class Finished:
     timed_out: bool = False
 
 
+@dataclass(frozen=True)
+class Supervision:
+    """Who may end a command before its time. `halted` is asked several times a second and says why, or None;
+    `output_bytes` is what one command may print at most."""
+
+    halted: Callable[[], str | None] = lambda: None
+    output_bytes: int | None = None
+
+
 def run_command(
     command: Sequence[str] | str,
     *,
@@ -32,11 +45,13 @@ def run_command(
     timeout_seconds: float | None = None,
     log: Path | None = None,
     on_line: Callable[[str], None] | None = None,
+    supervision: Supervision | None = None,
 ) -> Finished:
     """Run an argument list, or a line of shell, to its end.
 
-    What it prints goes to `log` and, line by line, to `on_line`. The whole process group is killed when the time is
-    over, and when an exception (Ctrl-C) comes from elsewhere. Raise FileNotFoundError where there is no such program.
+    What it prints goes to `log` and, line by line, to `on_line` (a line of more than 64 KiB in pieces). The whole
+    process group is killed when the time is over, when `supervision` ends it, and when an exception (Ctrl-C) comes from
+    elsewhere. Raise FileNotFoundError where there is no such program, HeadwayError STEP_HALTED where it was ended.
     """
     began = time.monotonic()
     process = subprocess.Popen(
@@ -51,15 +66,19 @@ def run_command(
     )
     deadline = None if timeout_seconds is None else began + timeout_seconds
     collected = bytearray()
+    printed = 0
     timed_out = False
     try:
         with contextlib.ExitStack() as stack:
             sink = stack.enter_context(log.open("ab")) if log is not None else None
             rest = b""
-            for chunk in _chunks(process, deadline):
+            for chunk in _chunks(process, deadline, supervision):
                 if chunk is None:
                     timed_out = True
                     break
+                printed += len(chunk)
+                if supervision is not None and supervision.output_bytes is not None:
+                    _require_less(printed, supervision.output_bytes, command)
                 if sink is not None:
                     sink.write(chunk)
                     sink.flush()
@@ -67,6 +86,8 @@ def run_command(
                 del collected[: max(0, len(collected) - TAIL_BYTES)]
                 if on_line is not None:
                     *lines, rest = (rest + chunk).split(b"\n")
+                    if len(rest) > LINE_BYTES:
+                        lines, rest = [*lines, rest], b""
                     for line in lines:
                         on_line(line.decode("utf-8", "replace"))
             if rest and on_line is not None:
@@ -82,7 +103,19 @@ def run_command(
     return Finished(process.returncode, collected.decode("utf-8", "replace"), time.monotonic() - began, timed_out)
 
 
-def _chunks(process: "subprocess.Popen[bytes]", deadline: float | None) -> Iterator[bytes | None]:
+def _require_less(printed: int, limit: int, command: Sequence[str] | str) -> None:
+    if printed > limit:
+        reason = f"it printed more than {limit / 2**20:.0f} MiB"
+        raise HeadwayError("STEP_HALTED", what=_shown(command), reason=reason)
+
+
+def _shown(command: Sequence[str] | str) -> str:
+    return (command if isinstance(command, str) else Path(command[0]).name)[:80]
+
+
+def _chunks(
+    process: "subprocess.Popen[bytes]", deadline: float | None, supervision: Supervision | None
+) -> Iterator[bytes | None]:
     """What the process prints, as it comes; None when the deadline has passed."""
     assert process.stdout is not None  # noqa: S101  (it was asked for)
     with selectors.DefaultSelector() as selector:
@@ -92,6 +125,12 @@ def _chunks(process: "subprocess.Popen[bytes]", deadline: float | None) -> Itera
             if wait is not None and wait <= 0:
                 yield None
                 return
+            if supervision is not None:
+                reason = supervision.halted()
+                if reason is not None:
+                    what = _shown(process.args if isinstance(process.args, str) else list(process.args))  # type: ignore[arg-type]
+                    raise HeadwayError("STEP_HALTED", what=what, reason=reason)
+                wait = _LOOK_SECONDS if wait is None else min(wait, _LOOK_SECONDS)
             if selector.select(wait):
                 data = os.read(process.stdout.fileno(), 1 << 16)
                 if not data:

@@ -20,6 +20,12 @@ class InstalledSpark:
         """The `spark_version` that names it in a workspace, as `4.3.x-scala2.13`."""
         return f"{'.'.join(self.version.split('.')[:2])}.x-scala{self.scala}"
 
+    @property
+    def scala_library(self) -> str:
+        """The exact Scala version that Spark brings (`2.13.16`); the binary version where that cannot be seen."""
+        names = (jar.name for jar in (self.home / "jars").glob("scala-library-*.jar"))
+        return next((name.removeprefix("scala-library-").removesuffix(".jar") for name in names), self.scala)
+
 
 def installed_spark() -> InstalledSpark:
     """The PySpark of this Python. Raise ModuleNotFoundError."""

@@ -15,6 +15,7 @@ from headway.core.application import (
     Environment,
     GateSettings,
     JobDefinition,
+    SigningSettings,
     StoreSettings,
     TestStep,
 )
@@ -75,6 +76,15 @@ class _Deploy(_Strict):
     library_folder: Annotated[str, Field(pattern=r"^/")] = "/Shared/libraries"
     notebook_folder: Annotated[str, Field(pattern=r"^/")] = "/Shared/headway"
     node_type_id: str = "local.small"
+    settle_seconds: Annotated[float, Field(ge=0)] = 30
+
+
+KeyPin = Annotated[str, Field(pattern=r"^([0-9a-f]{64}|-----BEGIN PUBLIC KEY-----\n[\s\S]+)$")]
+
+
+class _Signing(_Strict):
+    required: bool = False
+    public_keys: list[KeyPin] = []
 
 
 class _Gate(_Strict):
@@ -90,6 +100,8 @@ class _Environment(_Strict):
     values: dict[str, Any] = {}
     gates: list[_Gate] = []
     after: str | None = None
+    approval: bool = False
+    trigger_pause_status: Literal["PAUSED", "UNPAUSED"] | None = None
 
 
 class _File(_Strict):
@@ -98,6 +110,7 @@ class _File(_Strict):
     test: list[_Test] = []
     artifact: Annotated[list[_Artifact], Field(min_length=1)]
     deploy: _Deploy = _Deploy()
+    signing: _Signing = _Signing()
     environments: Annotated[dict[Name, _Environment], Field(min_length=1)]
 
 
@@ -184,7 +197,7 @@ def _problems(error: ValidationError, source: Source) -> Iterator[Diagnostic]:
 
 def _known_keys(parts: Sequence[int | str]) -> Iterable[str]:
     model: Any = _File
-    steps = {"app": _App, "store": _Store, "deploy": _Deploy, "test": _Test, "artifact": _Artifact}
+    steps = {"app": _App, "store": _Store, "deploy": _Deploy, "signing": _Signing, "test": _Test, "artifact": _Artifact}
     if parts:
         model = steps.get(str(parts[0]), _Environment)
         if parts[0] == "environments" and "gates" in parts:
@@ -226,10 +239,13 @@ def _application(parsed: _File, jobs: Mapping[str, JobDefinition]) -> Applicatio
                     GateSettings(gate.kind, tuple(gate.jobs), gate.timeout_minutes) for gate in environment.gates
                 ),
                 after=environment.after,
+                approval=environment.approval,
+                trigger_pause_status=environment.trigger_pause_status,
             )
             for name, environment in parsed.environments.items()
         },
         jobs=jobs,
+        signing=SigningSettings(parsed.signing.required, tuple(parsed.signing.public_keys)),
     )
 
 

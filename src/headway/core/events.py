@@ -5,7 +5,20 @@ from dataclasses import dataclass
 from typing import Literal
 
 StepName = Literal[
-    "checkout", "test", "version", "build", "store", "publish", "copy", "plan", "apply", "gate", "promote", "rollback"
+    "checkout",
+    "test",
+    "version",
+    "build",
+    "store",
+    "verify",
+    "publish",
+    "copy",
+    "plan",
+    "approval",
+    "apply",
+    "gate",
+    "promote",
+    "rollback",
 ]
 Outcome = Literal["ok", "failed", "skipped"]
 
@@ -45,7 +58,29 @@ class LogLine:
     text: str
 
 
-Event = StepStarted | StepFinished | Progress | LogLine
+@dataclass(frozen=True)
+class CaseResult:
+    """A case of JUnit XML. `message` is the first line of what a failing one said, `text` all of it."""
+
+    class_name: str
+    name: str
+    outcome: Literal["passed", "failed", "skipped"]
+    seconds: float
+    message: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class TestsReported:
+    """What a test step's JUnit XML holds."""
+
+    __test__ = False  # not a pytest class
+
+    step: str
+    cases: tuple[CaseResult, ...]
+
+
+Event = StepStarted | StepFinished | Progress | LogLine | TestsReported
 Emit = Callable[[Event], None]
 
 

@@ -1,23 +1,19 @@
 """Read an application's configuration: from its folder, or as a release recorded it."""
 
-import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-
-from databricks.sdk.service.jobs import JobSettings, Task
 
 from headway.core.application import Application
 from headway.core.configuration import FILE, Files, jobs_pattern, parse
 from headway.core.diagnostics import Diagnostic, Location
 from headway.core.errors import ConfigurationError
+from headway.core.jobfields import KNOWN_FIELDS
 from headway.core.jobfiles import KnownFields
 
 
 def known_fields() -> KnownFields:
     """The field names that the official SDK knows."""
-    # `permissions` is a bundle's own field beside the settings.
-    job = {field.name for field in dataclasses.fields(JobSettings)}
-    return KnownFields(frozenset(job), frozenset(field.name for field in dataclasses.fields(Task)))
+    return KNOWN_FIELDS
 
 
 def read_files(root: Path) -> Files:

@@ -6,10 +6,8 @@ import json
 from importlib import resources
 from typing import Any
 
-from databricks.sdk.errors.platform import InvalidParameterValue, NotFound, ResourceDoesNotExist
-
 from headway.adapters.clock import Clock
-from headway.adapters.databricks import Connection, translated
+from headway.adapters.databricks import Connection, missing, translated
 from headway.adapters.objectstore import ObjectStore
 from headway.core.application import Application
 from headway.core.errors import HeadwayError
@@ -23,7 +21,6 @@ from headway.delivery.watching import EndedRun, watch
 JOB = "deployJar"
 EXPIRES_SECONDS = 900
 TIMEOUT_SECONDS = 900
-_MISSING = (NotFound, ResourceDoesNotExist, InvalidParameterValue)
 
 
 def copy_to_jobs(
@@ -71,7 +68,7 @@ def _is_there(connection: Connection, path: str, artifact: Artifact) -> bool:
             if client.dbfs.get_status(path).file_size != artifact.size:
                 return False
             answer = client.dbfs.read(f"{path}.sha256", length=64)
-        except _MISSING:
+        except missing():
             return False
     return base64.b64decode(answer.data or "").decode("ascii", "replace") == artifact.sha256
 

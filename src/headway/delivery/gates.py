@@ -1,5 +1,6 @@
 """Gates: what a release must pass in an environment before it may go further."""
 
+import hashlib
 from typing import Any
 
 from headway.adapters.clock import stamp
@@ -13,8 +14,9 @@ from headway.delivery.steps import step
 from headway.delivery.watching import EndedRun, watch
 
 
-def verify(target: Target) -> Verdict:
-    """Run every gate of the environment on the version that stands there, and record what they said.
+def verify(target: Target, run: str = "") -> Verdict:
+    """Run every gate of the environment on the version that stands there, and record what they said. With `run`, which
+    names the caller's own undertaking, a job run that was started for it before is watched on, not started again.
 
     Raise HeadwayError GATE_FAILED for the first that refuses; that is recorded too.
     """
@@ -23,7 +25,7 @@ def verify(target: Target) -> Verdict:
     evidence: list[dict[str, Any]] = []
     try:
         for gate in target.environment.gates:
-            _run_gate(target, gate, version, jobs, evidence)
+            _run_gate(target, gate, version, jobs, evidence, run)
     except HeadwayError:
         _record(target, version, False, evidence)
         raise
@@ -31,7 +33,7 @@ def verify(target: Target) -> Verdict:
 
 
 def _run_gate(
-    target: Target, gate: GateSettings, version: str, jobs: dict[str, int], evidence: list[dict[str, Any]]
+    target: Target, gate: GateSettings, version: str, jobs: dict[str, int], evidence: list[dict[str, Any]], run: str
 ) -> None:
     """The run gate: each job, in order, must run to SUCCESS."""
     name = target.environment.name
@@ -41,15 +43,23 @@ def _run_gate(
             if key not in jobs:
                 _refuse(target, gate, version, f"the environment has no job {key}")
             with translated(target.connection, f"jobs/run-now {key}"):
-                run_id = client.jobs.run_now(jobs[key]).run_id
+                token = _token(target, run, len(evidence), key) if run else None
+                run_id = client.jobs.run_now(jobs[key], idempotency_token=token).run_id
             target.emit(Progress(f"run {run_id} of job {jobs[key]}"))
-            run = watch(target.connection, run_id, target.clock, gate.timeout_minutes * 60)
-            reason = "" if run.good else failure(target, run)
-            entry = {"gate": gate.kind, "job": key, "job_id": jobs[key], "run_id": run_id, "result": run.state}
-            evidence.append({**entry, "seconds": run.seconds, "url": run.url, "reason": reason})
-            if not run.good:
-                _refuse(target, gate, version, f"run {run_id} of {key} ended {run.state}: {reason}")
-            note.detail = f"{key}: run {run_id} {run.state}"
+            ended = watch(target.connection, run_id, target.clock, gate.timeout_minutes * 60)
+            reason = "" if ended.good else failure(target, ended)
+            entry = {"gate": gate.kind, "job": key, "job_id": jobs[key], "run_id": run_id, "result": ended.state}
+            evidence.append({**entry, "seconds": ended.seconds, "url": ended.url, "reason": reason})
+            if not ended.good:
+                _refuse(target, gate, version, f"run {run_id} of {key} ended {ended.state}: {reason}")
+            note.detail = f"{key}: run {run_id} {ended.state}"
+
+
+def _token(target: Target, run: str, number: int, key: str) -> str:
+    """At most 64 characters, as the Jobs API wants it."""
+    state = target.ledger.state()
+    text = f"{target.app.name}/{target.environment.name}/{state.deployment}/{run}/{number}/{key}"
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _refuse(target: Target, gate: GateSettings, version: str, reason: str) -> None:

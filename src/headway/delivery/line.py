@@ -1,7 +1,7 @@
 """The whole line for one commit: release, then environment by environment, gates between them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from headway.adapters.clock import Clock
@@ -11,6 +11,7 @@ from headway.adapters.objectstore import ObjectStore
 from headway.core.application import Application
 from headway.core.errors import HeadwayError
 from headway.core.events import Emit
+from headway.core.ledger import EnvironmentState
 from headway.core.release import Release
 from headway.delivery.configuration import application_of
 from headway.delivery.deploying import Target, deploy
@@ -20,6 +21,7 @@ from headway.delivery.making import check_out, make_release
 from headway.delivery.releasing import load_configuration
 from headway.delivery.rolling_back import take_environment_back
 from headway.delivery.steps import step
+from headway.delivery.target import NeverStopping, Stopping
 from headway.delivery.toolchain import installed_toolchain
 
 
@@ -32,6 +34,7 @@ class Line:
     variables: Mapping[str, str]
     clock: Clock
     emit: Emit
+    stopping: Stopping = field(default_factory=NeverStopping)
 
     def target(self, name: str) -> Target:
         """An environment, connected. Raise HeadwayError ENVIRONMENT_UNKNOWN, TOKEN_MISSING."""
@@ -40,10 +43,14 @@ class Line:
             raise HeadwayError("ENVIRONMENT_UNKNOWN", name=name, known=", ".join(self.app.environments) or "none")
         connection = connect(environment, self.variables)
         ledger = Ledger(self.store, self.app.name, name)
-        return Target(self.app, environment, connection, ledger, self.store, self.clock, self.emit)
+        return Target(self.app, environment, connection, ledger, self.store, self.clock, self.emit, self.stopping)
 
     def of(self, release: Release) -> "Line":
-        """The same line with the configuration of a release's commit."""
+        """The same line with the configuration of a release's commit, which is verified first with the keys that this
+        line's own configuration trusts. Raise HeadwayError RELEASE_NOT_GENUINE."""
+        from headway.delivery.verifying import require_genuine  # slow to import
+
+        require_genuine(self.store, release, self.app.signing, artifacts=False)
         return replace(self, app=application_of(load_configuration(self.store, release), self.variables))
 
     def order(self) -> list[str]:
@@ -88,10 +95,16 @@ def rehearse(line: Line, release: Release, name: str) -> None:
     target = line.target(name)
     before = target.ledger.state()
     deploy(target, release)
+    judge(target, before)
+
+
+def judge(target: Target, before: EnvironmentState, run: str = "") -> None:
+    """Run the environment's gates on what stands there, if it has any; bring back what stood `before` where they refuse
+    it. `run` makes the gates' job runs findable again for a caller that was killed meanwhile."""
     if not target.environment.gates:
         return
     try:
-        verify(target)
+        verify(target, run)
     except HeadwayError as error:
         if error.code == "GATE_FAILED":
             take_environment_back(target, before)
@@ -103,10 +116,15 @@ def promote(line: Line, release: Release, name: str) -> None:
 
     Raise HeadwayError NOT_VERIFIED where they did not pass there.
     """
+    admit(line, release, name)
+    rehearse(line, release, name)
+
+
+def admit(line: Line, release: Release, name: str) -> None:
+    """Raise HeadwayError NOT_VERIFIED where these very bytes did not pass the environment before `name`."""
     after = line.app.environments[name].after if name in line.app.environments else None
     digests = {artifact.name: artifact.sha256 for artifact in release.artifacts.values()}
     with step(line.emit, "promote", str(release.version), name) as note:
         if after is not None:
             require_verified(line.target(after), str(release.version), digests)
             note.detail = f"{after} passed for these digests"
-    rehearse(line, release, name)

@@ -4,10 +4,7 @@ import io
 import tempfile
 import zipfile
 from pathlib import Path, PurePosixPath
-
-import requests
-from databricks.sdk.errors.platform import NotFound
-from databricks.sdk.service.workspace import ImportFormat, Language
+from typing import TYPE_CHECKING
 
 from headway.adapters.databricks import Connection, translated
 from headway.adapters.objectstore import ObjectStore
@@ -18,6 +15,9 @@ from headway.core.references import artifact_path, library_path
 from headway.core.release import Artifact, Release
 from headway.delivery.builders.notebooks import LANGUAGES
 from headway.delivery.releasing import download_artifact
+
+if TYPE_CHECKING:
+    import requests
 
 EXPIRES_SECONDS = 300
 TIMEOUT_SECONDS = 120
@@ -38,6 +38,8 @@ def _create_library(
     connection: Connection, app: Application, artifact: Artifact, store: ObjectStore, emit: Emit
 ) -> str:
     """`libraries/create` (API 1.2), as the seed does it. Source: the seed, "Using Deployed Libraries", step 2."""
+    import requests
+
     path = library_path(app, artifact)
     with store.share(artifact.key, expires_seconds=EXPIRES_SECONDS) as url:
         try:
@@ -61,7 +63,7 @@ def _create_library(
     raise HeadwayError("PUBLISH_FAILED", path=path, host=connection.host, reason=reason)
 
 
-def _reason(answer: requests.Response) -> str:
+def _reason(answer: "requests.Response") -> str:
     try:
         data = answer.json()
     except ValueError:
@@ -83,6 +85,9 @@ def _import_notebooks(
 
 def import_notebook(connection: Connection, file: str, source: bytes) -> str:
     """Import a notebook's source at the path of `file` without its ending, unless it stands there already."""
+    from databricks.sdk.errors.platform import NotFound
+    from databricks.sdk.service.workspace import ImportFormat, Language
+
     path = PurePosixPath(file)
     target = str(path.with_suffix(""))
     client = connection.client.workspace

@@ -6,7 +6,7 @@ from pathlib import Path
 from headway.adapters.process import run_command
 from headway.core.application import Application, TestStep
 from headway.core.errors import HeadwayError
-from headway.core.events import Emit, LogLine, Progress
+from headway.core.events import Emit, LogLine, Progress, TestsReported
 from headway.core.release import TestResult
 from headway.delivery import junit
 from headway.delivery.builders.scala import run_scala_tests
@@ -36,8 +36,10 @@ def _run(app: Application, step: TestStep, folder: Path, logs: Path, tools: Tool
             timeout_seconds=step.timeout_minutes * 60,
             log=log,
             on_line=lambda line: emit(LogLine(step.name, line)),
+            supervision=tools.supervision,
         )
     report = junit.read(folder, step.junit)
+    emit(TestsReported(step.name, report.cases))
     if done.timed_out:
         raise HeadwayError("TESTS_FAILED", step=step.name, reason=f"no end within {step.timeout_minutes} min", log=log)
     if done.status != 0 or report.failed:

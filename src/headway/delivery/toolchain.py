@@ -3,21 +3,39 @@
 import os
 import re
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from headway.adapters.java import find_java_home
+from headway.adapters.process import Supervision
 from headway.adapters.spark import InstalledSpark, default_cache, installed_spark
 
 _SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|_KEY$|^KEY_|API_?KEY", re.IGNORECASE)
 
 
+def without_secrets(variables: Mapping[str, str]) -> dict[str, str]:
+    """The variables whose names do not look like a secret's."""
+    return {key: value for key, value in variables.items() if not _SECRET.search(key)}
+
+
+def secrets_of(variables: Mapping[str, str]) -> dict[str, str]:
+    """The others."""
+    return {key: value for key, value in variables.items() if _SECRET.search(key)}
+
+
 @dataclass(frozen=True)
 class Toolchain:
-    """The installed Spark and the Java it runs on."""
+    """The installed Spark and the Java it runs on.
+
+    `variables` is what the application's commands have in their environment besides; without it ours, less what looks
+    like a secret. `supervision` may end them before their time.
+    """
 
     installed: InstalledSpark
     java_home: Path
+    variables: Mapping[str, str] | None = None
+    supervision: Supervision | None = None
 
     @property
     def spark(self) -> str:
@@ -45,8 +63,8 @@ class Toolchain:
         return f"{self.installed.home}/jars/*"
 
     def environment(self, version: str | None = None) -> dict[str, str]:
-        """The environment of the application's commands: ours, less what looks like a secret."""
-        kept = {key: value for key, value in os.environ.items() if not _SECRET.search(key)}
+        """The environment of the application's commands."""
+        kept = dict(without_secrets(os.environ) if self.variables is None else self.variables)
         path = [str(Path(sys.executable).parent), str(self.java_home / "bin"), kept.get("PATH", "")]
         kept |= {
             "PATH": os.pathsep.join(path),

@@ -33,6 +33,9 @@ tokens = Table(
     Column("user_name", String(255), nullable=False),
     Column("comment", String(255), nullable=False),
     Column("created_ms", BigInteger, nullable=False),
+    Column("created_by", String(255)),
+    Column("expires_ms", BigInteger),
+    Column("run_id", String(64), index=True),  # of tokens that a run was given; None: a personal access token
 )
 
 jobs = Table(
@@ -111,6 +114,7 @@ objects = Table(
     Column("language", String(16)),
     Column("created_ms", BigInteger, nullable=False),
     Column("modified_ms", BigInteger, nullable=False),
+    Column("creator", String(255)),
     sqlite_autoincrement=True,
 )
 

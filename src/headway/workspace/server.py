@@ -7,17 +7,18 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.responses import Response
 
-from headway.workspace.auth import Tokens
+from headway.workspace.auth import ADMIN, Tokens
 from headway.workspace.catalogue import Catalogue
 from headway.workspace.database import open_database
 from headway.workspace.engine.engine import Engine
 from headway.workspace.engine.job_clusters import Fleet, JobClusters
 from headway.workspace.engine.preparation import Files
 from headway.workspace.errors import ApiError, invalid, not_implemented
-from headway.workspace.http import answer_error, routes
+from headway.workspace.http import Door, answer_error, routes
+from headway.workspace.keys import key
+from headway.workspace.ownership import object_sources
 from headway.workspace.paths import dbfs_path
 from headway.workspace.runtime.tasks import FileRoots
 from headway.workspace.services.clusters.routes import ClusterRoutes
@@ -26,11 +27,18 @@ from headway.workspace.services.dbfs.routes import DbfsRoutes
 from headway.workspace.services.dbfs.store import DbfsStore
 from headway.workspace.services.files.routes import FilesRoutes
 from headway.workspace.services.files.store import FilesStore
-from headway.workspace.services.identity.routes import ORGANISATION, IdentityRoutes
+from headway.workspace.services.identity.oauth import OAuthRoutes
+from headway.workspace.services.identity.routes import IdentityRoutes
+from headway.workspace.services.identity.store import IdentityStore
 from headway.workspace.services.jobs.routes import JobRoutes
 from headway.workspace.services.jobs.store import JobStore
 from headway.workspace.services.libraries.routes import LibraryRoutes
 from headway.workspace.services.libraries.store import LibraryStore
+from headway.workspace.services.mlflow.routes import TrackingRoutes
+from headway.workspace.services.mlflow.store import TrackingStore
+from headway.workspace.services.permissions.routes import PermissionRoutes
+from headway.workspace.services.permissions.store import Permissions
+from headway.workspace.services.tokens.routes import TokenRoutes
 from headway.workspace.settings import WorkspaceSettings
 
 
@@ -44,7 +52,12 @@ class Workspace:
         shutil.rmtree(drafts, ignore_errors=True)
         settings.volumes.mkdir(parents=True, exist_ok=True)
         database = open_database(settings.data / "workspace.db")
-        self.tokens = Tokens(database)
+        self.identity = IdentityStore(database)
+        self.identity.ensure("user", ADMIN, admin=True)
+        self.tokens = Tokens(database, self.identity, key(settings.keys, "signing"))
+        self.identity.changed, self.identity.gone = self.tokens.forget, self.tokens.revoke_all
+        self.permissions = Permissions(database, self.identity)
+        self.door = Door(self.tokens, self.permissions, drafts)
         self.dbfs = DbfsStore(settings.dbfs, drafts)
         self.files = FilesStore(database, settings.files, drafts)
         for folder in ("/Shared", "/Users"):
@@ -61,7 +74,9 @@ class Workspace:
             settings.data / "runs",
             base_url,
         )
+        self.permissions.sources.update(object_sources(self.jobs, self.clusters, self.files))
         services = (
+            PermissionRoutes(self.permissions),
             DbfsRoutes(self.dbfs),
             FilesRoutes(self.files),
             ClusterRoutes(self.clusters, catalogue),
@@ -69,7 +84,10 @@ class Workspace:
             LibraryRoutes(
                 LibraryStore(database), drafts, settings.allow_download, self._place_in_dbfs, self._remove_from_dbfs
             ),
-            IdentityRoutes(),
+            IdentityRoutes(self.identity),
+            OAuthRoutes(self.identity, self.tokens),
+            TokenRoutes(self.tokens, self.identity.named),
+            TrackingRoutes(TrackingStore(database), self._list_dbfs),
         )
         self.endpoints = [endpoint for service in services for endpoint in service.endpoints()]
 
@@ -95,6 +113,9 @@ class Workspace:
             raise ApiError("RESOURCE_DOES_NOT_EXIST", f"Unable to access the notebook {path}: it does not exist.")
         return found.path, found.language or "PYTHON", self.files.read(found).decode("utf-8", "replace")
 
+    def _list_dbfs(self, path: str) -> list[tuple[str, bool, int]]:
+        return [(found.path, found.is_dir, found.size) for found in self.dbfs.list(path)]
+
     def _place_in_dbfs(self, source: Path, path: str) -> None:
         with self.dbfs.writing(path, overwrite=False) as target, source.open("rb") as origin:
             shutil.copyfileobj(origin, target)
@@ -115,16 +136,11 @@ def create_app(workspace: Workspace, on_start: Callable[[], None] = lambda: None
 
     return Starlette(
         routes=[
-            *routes(workspace.endpoints, workspace.tokens),
-            Route("/.well-known/databricks-config", _configuration),
+            *routes(workspace.endpoints, workspace.door),
         ],
         lifespan=lifespan,
         exception_handlers={404: _not_served, 405: _not_served},
     )
-
-
-def _configuration(request: Request) -> Response:
-    return JSONResponse({"account_id": "headway", "workspace_id": ORGANISATION, "host_type": "workspace"})
 
 
 def _not_served(request: Request, _: Exception) -> Response:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from headway.adapters.git import Repository
-from headway.adapters.process import run_command
+from headway.adapters.process import Supervision, run_command
 from headway.core.errors import HeadwayError
 
 
@@ -91,3 +91,22 @@ def test_output_goes_to_the_log_and_line_by_line_to_the_listener(tmp_path: Path)
     assert (done.status, done.timed_out) == (4, False)
     assert lines == ["one", "two", "three"]
     assert log.read_text() == done.output == "one\ntwo\nthree"
+
+
+@pytest.mark.parametrize("command", ["yes", "cat /dev/zero"])
+def test_a_command_that_prints_for_ever_is_ended(tmp_path: Path, command: str) -> None:
+    lines: list[str] = []
+    with pytest.raises(HeadwayError, match="it printed more than 1 MiB"):
+        run_command(command, cwd=tmp_path, on_line=lines.append, supervision=Supervision(output_bytes=2**20))
+    assert max(len(line) for line in lines) <= 2 * 2**17
+
+
+def test_a_silent_command_is_ended_when_somebody_says_so(tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    def halted() -> str | None:
+        asked.append(1)
+        return "cancelled by ann" if len(asked) > 1 else None
+
+    with pytest.raises(HeadwayError, match="`sleep 60` was ended: cancelled by ann"):
+        run_command("sleep 60", cwd=tmp_path, supervision=Supervision(halted))

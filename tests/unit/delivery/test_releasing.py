@@ -12,6 +12,7 @@ from headway.core.release import Release, Version
 from headway.delivery.building import BuiltFile
 from headway.delivery.releasing import (
     artifact_of,
+    clear_unfinished,
     download_artifact,
     last_build,
     list_releases,
@@ -77,3 +78,13 @@ def test_a_release_that_is_not_there_is_named(tmp_path: Path) -> None:
     for version in ("1.0.1", "latest", "../x"):
         with pytest.raises(HeadwayError, match="app has no release"):
             load_release(FileStore(tmp_path), "app", version)
+
+
+def test_what_a_killed_builder_left_of_a_version_makes_room_and_a_release_does_not(tmp_path: Path) -> None:
+    store = FileStore(tmp_path / "store")
+    store.put("app/releases/1.0.1/lib-1.0.1.jar", b"half")
+    clear_unfinished(store, "app", Version(1, 0, 1))
+    release = make(store, tmp_path, 1)
+    clear_unfinished(store, "app", Version(1, 0, 1))
+    assert load_release(store, "app", "1.0.1") == release
+    assert store.head("app/releases/1.0.1/lib-1.0.1.jar") is not None

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from databricks.sdk import WorkspaceClient
 
 from headway.cli.demo import readback, report
 from headway.cli.demo.data import load_generator
@@ -102,8 +101,12 @@ def _run(folder: Path, workspace: Status, began: float, emit: Emit) -> tuple[Dem
         "HEADWAY_STAGE_TOKEN": token,
         "HEADWAY_PRODUCTION_HOST": workspace.url,
         "HEADWAY_PRODUCTION_TOKEN": token,
+        "HEADWAY_CONFIG": str(folder / "configuration"),  # the demo's own signing key
     }
+    os.environ["HEADWAY_CONFIG"] = own["HEADWAY_CONFIG"]
     _write_environment(folder / "environment.sh", workspace, own)
+    from databricks.sdk import WorkspaceClient
+
     client = WorkspaceClient(host=workspace.url, token=token, auth_type="pat")
     repository = DemoRepository.create(folder / "repository")
     generator = load_generator(repository.example)

@@ -1,11 +1,15 @@
 """The demo's data: made by the example's own generator, laid into the workspace through its API, and read back."""
 
+from __future__ import annotations
+
 import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
-from databricks.sdk import WorkspaceClient
+if TYPE_CHECKING:
+    from databricks.sdk import WorkspaceClient
 
 
 def load_generator(example: Path) -> ModuleType:

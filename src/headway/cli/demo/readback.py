@@ -1,19 +1,21 @@
 """Read the demo's workspace back: jobs, bytes, counts, scores."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-import pyarrow.parquet
-from databricks.sdk import WorkspaceClient
+from typing import TYPE_CHECKING, Any
 
 from headway.cli.demo.data import download, download_folder
 from headway.core.application import Application
 from headway.core.plan import TAG_ENVIRONMENT, TAG_JOB
 from headway.core.references import artifact_path
 from headway.core.release import Release
+
+if TYPE_CHECKING:
+    from databricks.sdk import WorkspaceClient
 
 
 def settings(client: WorkspaceClient) -> dict[str, dict[str, Any]]:
@@ -99,6 +101,8 @@ def counts(client: WorkspaceClient, root: str, scratch: Path) -> dict[str, int]:
 
 def scores(client: WorkspaceClient, root: str, scratch: Path) -> dict[str, int]:
     """The rubric level of each session, by registration."""
+    import pyarrow.parquet
+
     found: dict[str, int] = {}
     for path in download_folder(client, f"{root}/live/scores", scratch / "scores"):
         if path.suffix == ".parquet":

@@ -1,13 +1,13 @@
 """The five scenarios of the demo, run on the real line and checked by reading the workspace back."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any
-
-from databricks.sdk import WorkspaceClient
+from typing import TYPE_CHECKING, Any
 
 from headway.adapters.clock import SystemClock
 from headway.adapters.git import Repository
@@ -23,6 +23,9 @@ from headway.delivery.line import Line, run_line
 from headway.delivery.releasing import last_build
 from headway.delivery.rolling_back import rollback
 from headway.delivery.watching import watch
+
+if TYPE_CHECKING:
+    from databricks.sdk import WorkspaceClient
 
 ENVIRONMENTS = ("stage", "production")
 SEEDS = {"stage": 11, "production": 23}

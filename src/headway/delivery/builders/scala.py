@@ -2,7 +2,7 @@
 
 import hashlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from headway.adapters.java import SPARK_OPTIONS
@@ -64,6 +64,7 @@ def run_scala_tests(
         timeout_seconds=step.timeout_minutes * 60,
         log=log,
         on_line=lambda line: emit(LogLine(step.name, line)),
+        supervision=tools.supervision,
     )
 
 
@@ -114,9 +115,7 @@ def _compile(
     scala = ["scala.tools.nsc.Main", "-usejavacp", "-deprecation", "-encoding", "UTF-8", "-release", "17"]
     command = [tools.java, *flags, "-cp", class_path, *scala, "-d", str(target), *(str(source) for source in sources)]
     listen = lambda line: emit(LogLine(name, line))  # noqa: E731
-    done = run_command(
-        command, cwd=folder, environment=tools.environment(), timeout_seconds=TIMEOUT_SECONDS, log=log, on_line=listen
-    )
+    done = _run(command, folder, tools, log, listen)
     java = [source for source in sources if source.suffix == ".java"]
     if done.status != 0 or not java:
         return done
@@ -124,7 +123,19 @@ def _compile(
     if not compiler.exists():
         return Finished(1, f"error: {java[0].name} is Java, and {tools.java_home} has no javac: install a JDK", 0.0)
     command = [str(compiler), "-release", "17", "-cp", f"{target}:{class_path}", "-d", str(target), *map(str, java)]
-    return run_command(command, cwd=folder, timeout_seconds=TIMEOUT_SECONDS, log=log, on_line=listen)
+    return _run(command, folder, tools, log, listen)
+
+
+def _run(command: Sequence[str], folder: Path, tools: Toolchain, log: Path, listen: Callable[[str], None]) -> Finished:
+    return run_command(
+        command,
+        cwd=folder,
+        environment=tools.environment(),
+        timeout_seconds=TIMEOUT_SECONDS,
+        log=log,
+        on_line=listen,
+        supervision=tools.supervision,
+    )
 
 
 def _first_error(done: Finished) -> str:

@@ -1,0 +1,50 @@
+"""The tables of MLflow tracking."""
+
+from sqlalchemy import JSON, BigInteger, Column, Float, Index, Integer, String, Table, Text
+
+from headway.workspace.database import metadata
+
+experiments = Table(
+    "mlflow_experiments",
+    metadata,
+    Column("experiment_id", Integer, primary_key=True),
+    Column("name", String(500), unique=True, nullable=False),
+    Column("artifact_location", String(1024), nullable=False),
+    Column("lifecycle_stage", String(16), nullable=False),
+    Column("creation_time", BigInteger, nullable=False),
+    Column("last_update_time", BigInteger, nullable=False),
+    Column("tags", JSON, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+runs = Table(
+    "mlflow_runs",
+    metadata,
+    Column("run_id", String(32), primary_key=True),
+    Column("experiment_id", Integer, nullable=False, index=True),
+    Column("run_name", String(500), nullable=False),
+    Column("user_id", String(255), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("start_time", BigInteger, nullable=False),
+    Column("end_time", BigInteger),
+    Column("artifact_uri", String(1024), nullable=False),
+    Column("lifecycle_stage", String(16), nullable=False),
+    Column("params", JSON, nullable=False),
+    Column("tags", JSON, nullable=False),
+    Column("inputs", JSON, nullable=False),
+)
+
+# Every value that was logged, in the order in which it came. `text` is NaN or an infinity, which SQL cannot hold.
+metrics = Table(
+    "mlflow_metrics",
+    metadata,
+    Column("metric_id", Integer, primary_key=True),
+    Column("run_id", String(32), nullable=False),
+    Column("key", String(250), nullable=False),
+    Column("value", Float),
+    Column("text", Text),
+    Column("timestamp", BigInteger, nullable=False),
+    Column("step", BigInteger, nullable=False),
+    Index("mlflow_metrics_of_run", "run_id", "key"),
+    sqlite_autoincrement=True,
+)
