@@ -23,7 +23,7 @@ final class Interpreter(run: Run, jars: Seq[String]) {
     val classes = SessionScope.classFolder(run.session)
     Files.createDirectories(classes)
     val settings = new Settings(message => stream.println(message))
-    val options = List("-usejavacp", "-Yrepl-class-based", "-Yrepl-outdir", classes.toString, "-deprecation:false", "-nowarn")
+    val options = List("-usejavacp", "-Yrepl-class-based", "-Yrepl-outdir", classes.toString, "-Yrangepos", "-nowarn")
     settings.processArguments(options ++ (if (jars.isEmpty) Nil else List("-classpath", jars.mkString(":"))), processAll = true)
     // The session's own loader finds the interpreter's classes too: what a query makes and what a cell names are one.
     val loader = SessionScope.loader(run.session)
@@ -33,7 +33,7 @@ final class Interpreter(run: Run, jars: Seq[String]) {
   interpreter.initializeCompiler()
   private val own = s"""headway.host.Run.active.get("${run.id}")"""
   interpreter.beQuietDuring {
-    Seq(
+    val start = Seq(
       s"@transient val spark: org.apache.spark.sql.SparkSession = $own.getSession",
       "@transient val sc: org.apache.spark.SparkContext = spark.sparkContext",
       s"@transient val dbutils: headway.host.Utilities = $own.utilities",
@@ -42,9 +42,9 @@ final class Interpreter(run: Run, jars: Seq[String]) {
       "import org.apache.spark.sql.functions._",
       s"def display(value: Any): Unit = $own.utilities.display(value)",
       s"def displayHTML(value: String): Unit = $own.utilities.displayHTML(value)"
-    ).foreach { line =>
-      if (interpreter.interpret(line) != Results.Success) throw new IllegalStateException("Scala did not start: " + printed.take())
-    }
+    )
+    if (interpreter.interpret(start.mkString("\n")) != Results.Success)
+      throw new IllegalStateException("Scala did not start: " + printed.take())
   }
   printed.take()
 
@@ -58,7 +58,7 @@ final class Interpreter(run: Run, jars: Seq[String]) {
     val result =
       try
         SessionScope.withClasses(run.session) {
-          Console.withOut(stream)(Console.withErr(stream)(interpreter.interpret(text)))
+          Console.withOut(stream)(Console.withErr(stream)(interpret(text)))
         }
       finally {
         run.worker = null
@@ -84,6 +84,33 @@ final class Interpreter(run: Run, jars: Seq[String]) {
       "shown" -> run.utilities.shown,
       "exit" -> exit.orNull
     ).asJava
+  }
+
+  private def interpret(text: String): Results.Result =
+    parts(text).foldLeft[Results.Result](Results.Success) { (before, part) =>
+      if (before == Results.Success) interpreter.interpret(part) else before
+    }
+
+  /** A cell's classes apart from the statements that use them: a class whose cell is still being evaluated cannot be made
+    * by Spark, which finds it by way of the evaluated cell.
+    */
+  private def parts(text: String): Seq[String] = interpreter.parse(text) match {
+    case Right((trees, _)) if trees.sizeIs > 1 =>
+      val kinds = trees.map {
+        case _: interpreter.global.ClassDef | _: interpreter.global.ModuleDef => Some(true)
+        case _: interpreter.global.DefDef | _: interpreter.global.Import | _: interpreter.global.TypeDef => None
+        case _ => Some(false)
+      }
+      var present: Option[Boolean] = None
+      val cuts = trees.zip(kinds).flatMap { case (tree, kind) =>
+        val changes = kind.isDefined && present.isDefined && kind != present
+        if (kind.isDefined) present = kind
+        if (changes && tree.pos.isRange) Some(text.lastIndexOf('\n', tree.pos.start) + 1) else None
+      }.distinct.filter(_ > 0)
+      (0 +: cuts).zip(cuts :+ text.length).map { case (from, to) =>
+        "\n" * text.take(from).count(_ == '\n') + text.substring(from, to) // so that lines keep their numbers
+      }
+    case _ => Seq(text)
   }
 
   def close(): Unit = interpreter.close()
