@@ -112,6 +112,34 @@ CATALOGUE: dict[str, Entry] = {
         ),
         Entry("WORKSPACE_DATABASE", FAILED_WORK, "the database {path} cannot be used: {reason}"),
         Entry("WORKSPACE_DID_NOT_START", FAILED_WORK, "the workspace did not start: {reason}", "Its log is {log}"),
+        # runtimes
+        Entry("RUNTIME_UNKNOWN", WRONG_USE, "no runtime {named} can be installed; known: {known}"),
+        Entry(
+            "RUNTIME_PYTHON_MISSING",
+            WRONG_USE,
+            "Spark {spark} needs Python {pythons}; {found}",
+            "Install one of these Pythons (as python3.11 on the PATH), or name it with --python.",
+        ),
+        Entry(
+            "RUNTIME_INSTALL_FAILED", FAILED_WORK, "runtime {key} could not be installed: {reason}", "The log is {log}"
+        ),
+        Entry("RUNTIME_NOT_INSTALLED", WRONG_USE, "no runtime {key} is installed; installed: {known}"),
+        Entry("RUNTIME_BUILT_IN", WRONG_USE, "runtime {key} comes with Headway and cannot be removed"),
+        Entry(
+            "RUNTIME_IN_USE",
+            BLOCKED,
+            "runtime {key} is in use by process(es) {pids}",
+            "Wait for their clusters to end, or end them.",
+        ),
+        Entry(
+            "RUNTIME_OPTION_UNKNOWN", WRONG_USE, "runtime option {named} is unknown for Spark {spark}; known: {known}"
+        ),
+        Entry(
+            "MAVEN_FAILED",
+            FAILED_WORK,
+            "{coordinates} could not be fetched: {reason}",
+            "A mirror of Maven Central can be named in ~/.m2/settings.xml or HEADWAY_MAVEN_REPOSITORY.",
+        ),
         Entry(
             "WORKSPACE_KEY",
             FAILED_WORK,

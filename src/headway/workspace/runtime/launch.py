@@ -22,7 +22,7 @@ logger.jetty.level = warn
 def classpath(runtime: Runtime, host_jar: Path) -> str:
     """The host and every JAR of Spark, in a fixed order: the class-data archive is valid only for the very same."""
     jars = sorted(str(jar) for jar in (runtime.spark_home / "jars").glob("*.jar"))
-    return ":".join([str(host_jar), *jars])
+    return ":".join([str(host_jar), *jars, *map(str, runtime.extra_jars)])
 
 
 def settings(spec: DriverSpec) -> Mapping[str, str]:

@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class Runtime:
-    """An installed Spark. `key` is the `spark_version` that names it, as `4.3.x-scala2.13`."""
+    """An installed Spark. `key` is the `spark_version` that names it, as `4.3.x-scala2.13`. `options` are what was
+    installed on top, as `s3a`; `extra_jars` what they add to the driver's class path."""
 
     key: str
     name: str
@@ -20,6 +21,8 @@ class Runtime:
     python: Path
     spark_home: Path
     java_home: Path
+    options: tuple[str, ...] = ()
+    extra_jars: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)

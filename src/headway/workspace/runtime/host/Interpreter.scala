@@ -7,7 +7,6 @@ import java.nio.file.Files
 import scala.jdk.CollectionConverters._
 import scala.tools.nsc.Settings
 import scala.tools.nsc.interpreter.{IMain, Results}
-import scala.tools.nsc.interpreter.shell.ReplReporterImpl
 
 import org.apache.spark.sql.headway.SessionScope
 
@@ -27,10 +26,9 @@ final class Interpreter(run: Run, jars: Seq[String]) {
     settings.processArguments(options ++ (if (jars.isEmpty) Nil else List("-classpath", jars.mkString(":"))), processAll = true)
     // The session's own loader finds the interpreter's classes too: what a query makes and what a cell names are one.
     val loader = SessionScope.loader(run.session)
-    new IMain(settings, Some(loader), settings, new ReplReporterImpl(settings, new PrintWriter(stream, true)))
+    Repl.make(settings, loader, new PrintWriter(stream, true))
   }
 
-  interpreter.initializeCompiler()
   private val own = s"""headway.host.Run.active.get("${run.id}")"""
   interpreter.beQuietDuring {
     val start = Seq(
@@ -72,10 +70,7 @@ final class Interpreter(run: Run, jars: Seq[String]) {
     val problem =
       if (result == Results.Incomplete) "the cell's Scala is incomplete: a bracket or a quote is missing"
       else
-        shown.linesIterator
-          .find(line => Interpreter.Error.findFirstIn(line).isDefined)
-          .orElse(shown.linesIterator.nextOption())
-          .getOrElse("it failed")
+        shown.split("\n").find(line => Interpreter.Error.findFirstIn(line).isDefined).getOrElse(shown.split("\n").head)
     Map[String, Any](
       "state" -> state,
       "printed" -> (if (exit.isDefined) "" else shown),
@@ -94,23 +89,22 @@ final class Interpreter(run: Run, jars: Seq[String]) {
   /** A cell's classes apart from the statements that use them: a class whose cell is still being evaluated cannot be made
     * by Spark, which finds it by way of the evaluated cell.
     */
-  private def parts(text: String): Seq[String] = interpreter.parse(text) match {
-    case Right((trees, _)) if trees.sizeIs > 1 =>
-      val kinds = trees.map {
-        case _: interpreter.global.ClassDef | _: interpreter.global.ModuleDef => Some(true)
-        case _: interpreter.global.DefDef | _: interpreter.global.Import | _: interpreter.global.TypeDef => None
-        case _ => Some(false)
-      }
-      var present: Option[Boolean] = None
-      val cuts = trees.zip(kinds).flatMap { case (tree, kind) =>
-        val changes = kind.isDefined && present.isDefined && kind != present
-        if (kind.isDefined) present = kind
-        if (changes && tree.pos.isRange) Some(text.lastIndexOf('\n', tree.pos.start) + 1) else None
-      }.distinct.filter(_ > 0)
-      (0 +: cuts).zip(cuts :+ text.length).map { case (from, to) =>
-        "\n" * text.take(from).count(_ == '\n') + text.substring(from, to) // so that lines keep their numbers
-      }
-    case _ => Seq(text)
+  private def parts(text: String): Seq[String] = {
+    val trees = Repl.trees(interpreter)(text)
+    val kinds = trees.map {
+      case _: interpreter.global.ClassDef | _: interpreter.global.ModuleDef => Some(true)
+      case _: interpreter.global.DefDef | _: interpreter.global.Import | _: interpreter.global.TypeDef => None
+      case _ => Some(false)
+    }
+    var present: Option[Boolean] = None
+    val cuts = trees.zip(kinds).flatMap { case (tree, kind) =>
+      val changes = kind.isDefined && present.isDefined && kind != present
+      if (kind.isDefined) present = kind
+      if (changes && tree.pos.isRange) Some(text.lastIndexOf('\n', tree.pos.start) + 1) else None
+    }.distinct.filter(_ > 0)
+    (0 +: cuts).zip(cuts :+ text.length).map { case (from, to) =>
+      "\n" * text.take(from).count(_ == '\n') + text.substring(from, to) // so that lines keep their numbers
+    }
   }
 
   def close(): Unit = interpreter.close()

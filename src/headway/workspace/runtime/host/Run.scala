@@ -64,7 +64,7 @@ final class Run(val id: String, log: String, jars: Seq[String] = Nil, access: Js
     settings.foreach { case (key, value) => session.conf.set(key, value) }
     // A session with artifacts gives Python workers an identity of their own, so that each would start a daemon.
     if (jars.isEmpty) session.conf.set("spark.sql.artifact.isolation.enabled", "false")
-    jars.foreach(session.addArtifact)
+    SessionScope.add(session, jars)
     org.apache.spark.sql.SparkSession.setActiveSession(session)
     val context = session.sparkContext
     context.setLocalProperty(Run.Property, id)
@@ -75,11 +75,11 @@ final class Run(val id: String, log: String, jars: Seq[String] = Nil, access: Js
   def fail(thrown: Throwable): Unit = {
     val text = new StringWriter
     thrown.printStackTrace(new PrintWriter(text))
-    error = thrown.toString.linesIterator.nextOption().getOrElse(thrown.getClass.getName)
+    error = thrown.toString.split("\n", 2).headOption.filter(_.nonEmpty).getOrElse(thrown.getClass.getName)
     trace = text.toString.take(Run.TraceLimit)
     thrown match {
       case known: SparkThrowable =>
-        errorClass = Option(known.getCondition).getOrElse("")
+        errorClass = Option(known.getErrorClass).getOrElse("")
         sqlState = Option(known.getSqlState).getOrElse("")
       case _ => ()
     }
@@ -91,7 +91,7 @@ final class Run(val id: String, log: String, jars: Seq[String] = Nil, access: Js
     canceled = true
     val current = session
     if (current != null) {
-      current.sparkContext.cancelJobsWithTag(tag, "canceled")
+      SessionScope.cancel(current, tag, "canceled")
       current.streams.active.foreach(_.stop())
     }
     group.interrupt()
@@ -99,7 +99,7 @@ final class Run(val id: String, log: String, jars: Seq[String] = Nil, access: Js
 
   /** End what it does at present, as the cancel of a context's command does: its Spark jobs and its Scala. */
   def interrupt(): Unit = {
-    Option(session).foreach(_.sparkContext.cancelJobsWithTag(tag, "canceled"))
+    Option(session).foreach(SessionScope.cancel(_, tag, "canceled"))
     Option(worker).foreach(_.interrupt())
   }
 
@@ -108,7 +108,7 @@ final class Run(val id: String, log: String, jars: Seq[String] = Nil, access: Js
     val current = session
     if (current != null) {
       current.streams.active.foreach(_.stop())
-      current.sparkContext.cancelJobsWithTag(tag, "its run has ended")
+      SessionScope.cancel(current, tag, "its run has ended")
       SessionScope.close(current)
       session = null
     }

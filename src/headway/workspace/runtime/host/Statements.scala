@@ -45,7 +45,8 @@ object Statements {
       val named = frame.toDF(fields.indices.map(at => s"c$at"): _*)
       val simple = named.select(fields.indices.map { at =>
         fields(at).dataType match {
-          case _: StructType | _: ArrayType | _: MapType | VariantType => to_json(col(s"c$at"))
+          case _: StructType | _: ArrayType | _: MapType => to_json(col(s"c$at"))
+          case other if other.typeName == "variant" => to_json(col(s"c$at"))
           case _: DayTimeIntervalType | _: YearMonthIntervalType | CalendarIntervalType => col(s"c$at").cast("string")
           case _ => col(s"c$at")
         }
