@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from headway.core.compatibility import Allowance
 from headway.core.diagnostics import Location
 
 Json = Any  # a JSON value: None, bool, int, float, str, list, dict
@@ -148,3 +149,4 @@ class Application:
     environments: Mapping[str, Environment]
     jobs: Mapping[str, JobDefinition]
     signing: SigningSettings = SigningSettings()
+    allowed_mismatches: tuple[Allowance, ...] = ()

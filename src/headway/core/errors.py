@@ -90,6 +90,13 @@ CATALOGUE: dict[str, Entry] = {
             "{app} {version} is not the release that was made: {problems}",
             "`headway verify-release` shows every check; docs/releases.md says what they mean.",
         ),
+        Entry(
+            "INCOMPATIBLE",
+            BLOCKED,
+            "{app} {version} does not fit the jobs of {environment}: {problems}",
+            "Nothing was touched. Build for the jobs' runtimes, change their spark_version, or, where you know better, "
+            "allow it: [[compatibility.allow]] in headway.toml.",
+        ),
         # workspace
         Entry("WORKSPACE_UNREACHABLE", FAILED_WORK, "workspace {host} cannot be reached: {reason}"),
         Entry(
@@ -101,6 +108,7 @@ CATALOGUE: dict[str, Entry] = {
         Entry(
             "TOKEN_MISSING", WRONG_USE, "no token for workspace {host}", "Set {token_env} to a token of that workspace."
         ),
+        Entry("VARIABLE_INVALID", WRONG_USE, "{name} is {value!r}: expected {expected}"),
         Entry("WORKSPACE_CALL_FAILED", FAILED_WORK, "{call} on {host} failed: {reason}"),
         Entry("PUBLISH_FAILED", FAILED_WORK, "publishing {path} to {host} failed: {reason}"),
         Entry("COPY_FAILED", FAILED_WORK, "the {job} run {run_id} on {host} ended {state}: {reason}"),

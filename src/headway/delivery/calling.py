@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from headway.adapters.clock import Clock
+from headway.adapters.clock import Clock, SystemClock
 from headway.adapters.databricks import Connection, missing, translated
 from headway.core.events import Emit, Progress
 from headway.core.pacing import Window, pause
@@ -130,6 +130,23 @@ class Caller:
         with self._changed:
             self._window = self._window.after_success()
             self._changed.notify_all()
+
+
+def read(connection: Connection, path: str, query: Mapping[str, Any], call: str) -> dict[str, Any]:
+    """Read, again where the workspace is busy or the answer was lost. Raise HeadwayError."""
+    clock = SystemClock()
+    began, attempt = clock.now(), 0
+    with translated(connection, call):
+        while True:
+            try:
+                answer: Any = connection.client.api_client.do("GET", path, query=dict(query))
+                return dict(answer) if isinstance(answer, dict) else {}
+            except Exception as error:
+                attempt += 1
+                if outcome(error) == "failed" or (clock.now() - began).total_seconds() > RETRY_SECONDS:
+                    raise
+                retry_after = getattr(error, "retry_after_secs", None)
+                clock.sleep(pause(attempt, retry_after, random.random()))  # noqa: S311  (jitter)
 
 
 class Once:

@@ -59,7 +59,7 @@ def deploy(target: Target, release: Release) -> EnvironmentState:
     """Bring the environment to a release, whole or not at all. Raise HeadwayError."""
     with target.ledger.locked(target.clock) as hold:
         finish_interrupted(target, hold)
-        examine(target.store, target.app, target.environment.name, release, target.emit)
+        examine(target.store, target.app, target.environment, target.connection, release, target.emit)
         bring_artifacts(target, release)
         return change(target, release, desired(target.app, release, target.environment), hold)
 
@@ -68,7 +68,7 @@ def bring(target: Target, release: Release) -> None:
     """The first half of `deploy`: the artifacts, side by side with those that stand; no job changes."""
     with target.ledger.locked(target.clock) as hold:
         finish_interrupted(target, hold)
-        examine(target.store, target.app, target.environment.name, release, target.emit)
+        examine(target.store, target.app, target.environment, target.connection, release, target.emit)
         bring_artifacts(target, release)
 
 
@@ -88,8 +88,7 @@ def deploy_brought(target: Target, release: Release, approved: str | None = None
 
 def deploy_plan(target: Target, release: Release, planned: Plan, path: str) -> EnvironmentState:
     """Apply exactly this plan, or raise HeadwayError PLAN_MOVED, which says what moved since it was made. `path` is
-    where
-    it was read from, for messages."""
+    where it was read from, for messages."""
     name = target.environment.name
     mine = (target.app.name, name, str(release.version))
     if (planned.app, planned.environment, planned.version) != mine:
@@ -101,7 +100,7 @@ def deploy_plan(target: Target, release: Release, planned: Plan, path: str) -> E
             what = f"deployment {left[0].id} to {left[0].version} was interrupted: `headway resume {name}` ends it"
             raise HeadwayError("PLAN_MOVED", environment=name, path=path, what=what)
         _require_unmoved(target, release, planned, path)
-        examine(target.store, target.app, target.environment.name, release, target.emit)
+        examine(target.store, target.app, target.environment, target.connection, release, target.emit)
         bring_artifacts(target, release)
         return change(target, release, planned.settings, hold, planned=planned, path=path)
 

@@ -4,10 +4,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from headway.adapters.databricks import Connection, translated
+from headway.adapters.databricks import Connection
 from headway.core.application import Application, Environment
 from headway.core.jobfiles import PRINCIPALS
 from headway.core.plan import PERMISSIONS, TAG_APP, TAG_ENVIRONMENT, TAG_JOB, ObservedJob, Settings
+from headway.delivery.calling import read
 
 AT_ONCE = 8
 OWNER = "IS_OWNER"
@@ -60,8 +61,7 @@ def _listed(
         query: dict[str, Any] = {"limit": _PAGE, "expand_tasks": expand}
         if token:
             query["page_token"] = token
-        with translated(connection, "jobs/list"):
-            answer: Any = connection.client.api_client.do("GET", "/api/2.2/jobs/list", query=query)
+        answer = read(connection, "/api/2.2/jobs/list", query, "jobs/list")
         for job in answer.get("jobs") or ():
             seen += 1
             settings = job.setdefault("settings", {})
@@ -96,15 +96,15 @@ def _with_permissions(job: ObservedJob, rights: Mapping[int, list[dict[str, str]
 def job_settings(connection: Connection, job_id: int) -> dict[str, Any]:
     """A job's settings, every page of its tasks, with fields that the SDK does not know."""
     query: dict[str, Any] = {"job_id": job_id}
-    with translated(connection, f"jobs/get {job_id}"):
-        answer: Any = connection.client.api_client.do("GET", "/api/2.2/jobs/get", query=query)
-        settings: dict[str, Any] = answer["settings"]
-        while answer.get("next_page_token"):
-            query["page_token"] = answer["next_page_token"]
-            answer = connection.client.api_client.do("GET", "/api/2.2/jobs/get", query=query)
-            for name in ("tasks", "job_clusters", "parameters", "environments"):
+    answer = read(connection, "/api/2.2/jobs/get", query, f"jobs/get {job_id}")
+    settings: dict[str, Any] = answer["settings"]
+    while answer.get("next_page_token"):
+        query["page_token"] = answer["next_page_token"]
+        answer = read(connection, "/api/2.2/jobs/get", query, f"jobs/get {job_id}")
+        for name in ("tasks", "job_clusters", "parameters", "environments"):
+            if name in answer["settings"]:
                 there = settings.get(name, [])
-                settings[name] = [*there, *(entry for entry in answer["settings"].get(name, []) if entry not in there)]
+                settings[name] = [*there, *(entry for entry in answer["settings"][name] if entry not in there)]
     return settings
 
 
@@ -113,8 +113,7 @@ def read_permissions(
 ) -> list[dict[str, str]]:
     """The permissions that were given to a job itself, in a bundle's form. The owner counts only where `wanted` names
     one: every job has one."""
-    with translated(connection, f"permissions/jobs/{job_id}"):
-        answer: Any = connection.client.api_client.do("GET", f"/api/2.0/permissions/jobs/{job_id}")
+    answer = read(connection, f"/api/2.0/permissions/jobs/{job_id}", {}, f"permissions/jobs/{job_id}")
     owners = any(entry.get("level") == OWNER for entry in wanted)
     found = []
     for entry in answer.get("access_control_list") or ():

@@ -44,7 +44,9 @@ def test_what_is_installed_or_removed_meanwhile_is_seen_at_once(tmp_path: Path) 
     assert list(known) == [default.key]
     put(tmp_path, "3.5.x-scala2.12", "3.5.9", "2.12")
     assert list(known) == [default.key, "3.5.x-scala2.12"]
-    assert known["3.5.x-scala2.12"].name == "3.5 (includes Apache Spark 3.5.9, Scala 2.12)"
+    python = f"Python {sys.version.split()[0]}"
+    assert known["3.5.x-scala2.12"].name == f"3.5 (includes Apache Spark 3.5.9, Scala 2.12, {python})"
+    assert ", Java " in default.name  # there is none in /j
     option = extras_folder(tmp_path, "3.5.9") / "s3a"
     option.mkdir(parents=True)
     (option / "a.jar").touch()

@@ -45,6 +45,7 @@ def settings(spec: DriverSpec) -> Mapping[str, str]:
         "spark.eventLog.rolling.enabled": "false",
         "spark.eventLog.compress": "false",
         "spark.hadoop.headway.dbfs.root": str(roots.dbfs),
+        "spark.hadoop.headway.metastore": str(roots.metastore),
         "spark.hadoop.fs.dbfs.impl": "headway.host.DbfsFileSystem",
         "spark.hadoop.fs.AbstractFileSystem.dbfs.impl": "headway.host.Dbfs",
         "spark.pyspark.python": str(spec.runtime.python),

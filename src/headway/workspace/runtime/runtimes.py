@@ -9,13 +9,14 @@ One comes with Headway. Others lie in the cache, a folder each, and count once t
 
 import json
 import os
+import platform
 import sys
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from headway.adapters.java import find_java_home
+from headway.adapters.java import feature_version, find_java_home
 from headway.adapters.spark import InstalledSpark, installed_spark
 from headway.workspace.runtime.tasks import Runtime
 
@@ -27,9 +28,26 @@ def default_runtime(cache: Path) -> Runtime:
 
 
 def make_runtime(spark: InstalledSpark, python: Path, java_home: Path) -> Runtime:
-    """A runtime without options, named as Databricks names its own."""
-    name = f"{spark.key.partition('.x')[0]} (includes Apache Spark {spark.version}, Scala {spark.scala})"
+    """A runtime without options, named as Databricks names its own; with its Java and Python, which clients that check
+    what they deploy cannot know otherwise."""
+    included = [f"Apache Spark {spark.version}", f"Scala {spark.scala}"]
+    java = feature_version(java_home)
+    included += [f"Java {java}"] if java else []
+    included += [f"Python {version}" for version in _python_version(python)]
+    name = f"{spark.key.partition('.x')[0]} (includes {', '.join(included)})"
     return Runtime(spark.key, name, spark.version, spark.scala, python, spark.home, java_home)
+
+
+def _python_version(python: Path) -> list[str]:
+    """That of this process, or what the `pyvenv.cfg` of another one's environment says; empty where neither tells."""
+    if python == Path(sys.executable):
+        return [platform.python_version()]
+    try:
+        lines = (python.parent.parent / "pyvenv.cfg").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
+    pairs = (line.partition("=") for line in lines)
+    return [value.strip() for key, _, value in pairs if key.strip() == "version"]
 
 
 def with_options(runtime: Runtime, cache: Path) -> Runtime:

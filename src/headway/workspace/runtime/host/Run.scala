@@ -60,6 +60,7 @@ final class Run(val id: String, log: String, jars: Seq[String] = Nil, access: Js
 
   /** A session of its own, active in this thread, whose jobs carry the run's tag, group and FAIR pool. */
   def open(base: SparkSession, jars: Seq[String], settings: Map[String, String]): Unit = {
+    Host.metastore.foreach(_.refresh())
     session = base.newSession()
     settings.foreach { case (key, value) => session.conf.set(key, value) }
     // A session with artifacts gives Python workers an identity of their own, so that each would start a daemon.
