@@ -33,6 +33,11 @@ class FileRoots:
     workspace: Path
     volumes: Path
 
+    @property
+    def metastore(self) -> Path:
+        """The folder of databases and tables, beside the others."""
+        return self.dbfs.parent / "metastore"
+
 
 @dataclass(frozen=True)
 class DriverSpec:
