@@ -16,8 +16,9 @@ from headway.workspace.engine.engine import Engine
 from headway.workspace.engine.job_clusters import Fleet, JobClusters
 from headway.workspace.engine.preparation import Files
 from headway.workspace.errors import ApiError, invalid, not_implemented
+from headway.workspace.guards import guarded
 from headway.workspace.http import Door, answer_error, routes
-from headway.workspace.keys import key
+from headway.workspace.keys import Vault, key
 from headway.workspace.ownership import object_sources
 from headway.workspace.paths import dbfs_path
 from headway.workspace.runtime.tasks import FileRoots
@@ -27,6 +28,8 @@ from headway.workspace.services.dbfs.routes import DbfsRoutes
 from headway.workspace.services.dbfs.store import DbfsStore
 from headway.workspace.services.files.routes import FilesRoutes
 from headway.workspace.services.files.store import FilesStore
+from headway.workspace.services.fs.routes import FsRoutes
+from headway.workspace.services.fs.store import VolumeFiles
 from headway.workspace.services.identity.oauth import OAuthRoutes
 from headway.workspace.services.identity.routes import IdentityRoutes
 from headway.workspace.services.identity.store import IdentityStore
@@ -38,6 +41,8 @@ from headway.workspace.services.mlflow.routes import TrackingRoutes
 from headway.workspace.services.mlflow.store import TrackingStore
 from headway.workspace.services.permissions.routes import PermissionRoutes
 from headway.workspace.services.permissions.store import Permissions
+from headway.workspace.services.secrets.routes import SecretRoutes
+from headway.workspace.services.secrets.store import SecretStore
 from headway.workspace.services.tokens.routes import TokenRoutes
 from headway.workspace.settings import WorkspaceSettings
 
@@ -56,12 +61,14 @@ class Workspace:
         self.identity.ensure("user", ADMIN, admin=True)
         self.tokens = Tokens(database, self.identity, key(settings.keys, "signing"))
         self.identity.changed, self.identity.gone = self.tokens.forget, self.tokens.revoke_all
+        self.secrets = SecretStore(database, Vault(key(settings.keys, "secrets")), self.identity)
         self.permissions = Permissions(database, self.identity)
         self.door = Door(self.tokens, self.permissions, drafts)
         self.dbfs = DbfsStore(settings.dbfs, drafts)
         self.files = FilesStore(database, settings.files, drafts)
-        for folder in ("/Shared", "/Users"):
+        for folder in ("/Shared", "/Users", f"/Users/{ADMIN}"):
             self.files.mkdirs(folder)
+        self.identity.came = lambda name: self.files.mkdirs(f"/Users/{name}", name)
         self.clusters = ClusterStore(database)
         self.clusters.end_all("The workspace was restarted")
         self.jobs = JobStore(database)
@@ -74,22 +81,23 @@ class Workspace:
             settings.data / "runs",
             base_url,
         )
-        self.permissions.sources.update(object_sources(self.jobs, self.clusters, self.files))
+        libraries = LibraryStore(database)
+        self.permissions.sources.update(object_sources(self.jobs, self.clusters, self.files, libraries))
         services = (
             PermissionRoutes(self.permissions),
+            FsRoutes(VolumeFiles(settings.volumes, (settings.dbfs,), drafts)),
+            SecretRoutes(self.secrets, self.identity.named),
             DbfsRoutes(self.dbfs),
             FilesRoutes(self.files),
             ClusterRoutes(self.clusters, catalogue),
             JobRoutes(self.jobs, self.engine, catalogue),
-            LibraryRoutes(
-                LibraryStore(database), drafts, settings.allow_download, self._place_in_dbfs, self._remove_from_dbfs
-            ),
+            LibraryRoutes(libraries, drafts, settings.allow_download, self._place_in_dbfs, self._remove_from_dbfs),
             IdentityRoutes(self.identity),
             OAuthRoutes(self.identity, self.tokens),
             TokenRoutes(self.tokens, self.identity.named),
             TrackingRoutes(TrackingStore(database), self._list_dbfs),
         )
-        self.endpoints = [endpoint for service in services for endpoint in service.endpoints()]
+        self.endpoints = guarded([endpoint for service in services for endpoint in service.endpoints()])
 
     def close(self) -> None:
         """End every run and every driver."""
