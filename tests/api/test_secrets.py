@@ -1,6 +1,7 @@
 """Secrets through the official client: kept sealed, read by those who may, taken out of what runs print."""
 
 import base64
+import threading
 
 import pytest
 import requests
@@ -15,7 +16,8 @@ from databricks.sdk.errors import (
 )
 from databricks.sdk.service.workspace import AclPermission
 
-from support.served_workspace import Served, as_user
+from headway.workspace.runtime.tasks import TaskRequest
+from support.served_workspace import KEY, FunctionDriver, Served, as_user, until
 
 HUSH = "a-password-nobody-guesses"
 
@@ -99,3 +101,27 @@ def test_references_are_read_as_their_user_may(served: Served, owner: WorkspaceC
     as_user(served, "stranger@example.com")
     with pytest.raises(Exception, match="does not have READ permission on scope team"):
         served.secrets.reveal(values, "stranger@example.com")
+
+
+def test_a_log_is_given_out_without_what_the_run_was_shown(served: Served, owner: WorkspaceClient) -> None:
+    def act(driver: FunctionDriver, request: TaskRequest, canceled: threading.Event) -> None:
+        token = served.tokens.mint_for_run("keeper@example.com", request.context["run_id"])
+        url = f"{served.url}/api/2.0/secrets/get?scope=team&key=db"
+        value = requests.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=9).json()["value"]
+        request.log.write_text(f"it is {base64.b64decode(value).decode()}\n")
+        raise ValueError(f"cannot use {base64.b64decode(value).decode()}")
+
+    served.fleet.acts["leaky"] = act
+    task = {
+        "task_key": "leaky",
+        "spark_python_task": {"python_file": "dbfs:/leaky.py"},
+        "new_cluster": {"spark_version": KEY, "node_type_id": "local.small", "num_workers": 0},
+    }
+    served.client.dbfs.put("/leaky.py", contents="", overwrite=True)
+    body = {"run_name": "leaky", "tasks": [task]}
+    run_id = served.client.api_client.do("POST", "/api/2.2/jobs/runs/submit", body=body)["run_id"]
+    until(lambda: (state := served.client.jobs.get_run(run_id).state) and state.result_state)
+    output = served.client.jobs.get_run_output(run_id)
+    assert output.logs == "it is [REDACTED]\n"
+    assert HUSH not in str(output.as_dict())
+    assert "[REDACTED]" in (output.error or "")

@@ -102,13 +102,26 @@ class Served:
     endpoints: Sequence[Endpoint]
 
 
+def assemble(data: Path, fleet: FunctionFleet, allow: tuple[str, ...] = ()) -> Workspace:
+    """A workspace that is not served yet."""
+    settings = WorkspaceSettings(data=data, port=0, allow_download=allow, standby=0)
+    catalogue = Catalogue({KEY: RUNTIME}, {size.node_type_id: size for size in NODE_TYPES})
+    return Workspace(settings, catalogue, fleet, "http://127.0.0.1:0")
+
+
+@contextmanager
+def assembled(data: Path) -> Iterator[Workspace]:
+    """A workspace that nobody calls, closed at the end."""
+    workspace = assemble(data, FunctionFleet())
+    yield workspace
+    workspace.close()
+
+
 @contextmanager
 def serving(data: Path, fleet: FunctionFleet | None = None, allow: tuple[str, ...] = ()) -> Iterator[Served]:
     """Serve a workspace on a free port until the block ends."""
     fleet = fleet or FunctionFleet()
-    settings = WorkspaceSettings(data=data, port=0, allow_download=allow, standby=0)
-    catalogue = Catalogue({KEY: RUNTIME}, {size.node_type_id: size for size in NODE_TYPES})
-    workspace = Workspace(settings, catalogue, fleet, "http://127.0.0.1:0")
+    workspace = assemble(data, fleet, allow)
     token = ensure_admin_token(workspace.tokens, data).read_text()
     server = uvicorn.Server(uvicorn.Config(create_app(workspace), port=0, log_level="warning", access_log=False))
     thread = threading.Thread(target=server.run)

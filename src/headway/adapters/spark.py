@@ -3,7 +3,7 @@
 import os
 import re
 from dataclasses import dataclass
-from importlib import metadata, util
+from importlib import util
 from pathlib import Path
 
 
@@ -32,11 +32,15 @@ def installed_spark() -> InstalledSpark:
     spec = util.find_spec("pyspark")
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError("pyspark")
-    home = Path(spec.origin).parent
+    return spark_at(Path(spec.origin).parent)
+
+
+def spark_at(home: Path) -> InstalledSpark:
+    """The Spark whose folder is `home`. Raise FileNotFoundError."""
     for jar in (home / "jars").glob("spark-core_*.jar"):
-        match = re.match(r"spark-core_([\d.]+)-", jar.name)
+        match = re.fullmatch(r"spark-core_([\d.]+)-(.+)\.jar", jar.name)
         if match:
-            return InstalledSpark(metadata.version("pyspark"), match.group(1), home)
+            return InstalledSpark(match.group(2), match.group(1), home)
     raise FileNotFoundError(f"{home} has no spark-core JAR")
 
 

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from headway.cli.context import load, work_folder
+from headway.cli.deployments import show_deployments
 from headway.cli.output import Format, Output, Result, Root, Verbose, progress, show
 from headway.cli.signing import verification_lines
 from headway.core.release import Release
@@ -108,8 +109,17 @@ def show_release(
     show(Result("release show", data, text), output)
 
 
-def history(root: Root = ".", output: Output = Format.TEXT) -> None:
-    """List the releases, the newest first, and where each of them stands or stood."""
+def history(
+    environment: Annotated[
+        str | None, typer.Argument(help="Environment whose deployments to list, instead of the releases.")
+    ] = None,
+    root: Root = ".",
+    output: Output = Format.TEXT,
+) -> None:
+    """List the releases, the newest first, and where each of them stands or stood; or an environment's deployments."""
+    if environment is not None:
+        show_deployments(root, environment, output)
+        return
     line = load(root, progress()).line
     releases = list_releases(line.store, line.app.name)
     where = standings(line)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from headway.cli import runtimes
 from headway.cli.output import Format, Output, Result, progress, show
 from headway.workspace.process import Status, start, status, stop
 from headway.workspace.settings import WorkspaceSettings
@@ -16,6 +17,8 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
 )
+
+app.add_typer(runtimes.app, name="runtime")
 
 Data = Annotated[
     Path,

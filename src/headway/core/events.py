@@ -11,6 +11,7 @@ StepName = Literal[
     "build",
     "store",
     "verify",
+    "compatibility",
     "publish",
     "copy",
     "plan",

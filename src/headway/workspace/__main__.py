@@ -17,7 +17,7 @@ from headway.workspace.process import announce
 from headway.workspace.runtime.fleet import DriverFleet
 from headway.workspace.runtime.hostjar import prepare
 from headway.workspace.runtime.leftovers import end_leftovers
-from headway.workspace.runtime.runtimes import default_runtime
+from headway.workspace.runtime.runtimes import Runtimes, default_runtime
 from headway.workspace.runtime.tasks import FileRoots
 from headway.workspace.server import Workspace, create_app
 from headway.workspace.settings import WorkspaceSettings
@@ -52,7 +52,7 @@ def main() -> None:
     end_leftovers(settings.data / "clusters")
     roots = FileRoots(settings.dbfs, settings.files, settings.volumes)
     fleet = DriverFleet(runtime, roots, settings.cache, settings.data / "clusters", settings.standby)
-    catalogue = Catalogue({runtime.key: runtime}, {size.node_type_id: size for size in NODE_TYPES})
+    catalogue = Catalogue(Runtimes(runtime, settings.cache), {size.node_type_id: size for size in NODE_TYPES})
     workspace = Workspace(settings, catalogue, fleet, url)
     token_file = ensure_admin_token(workspace.tokens, settings.data)
     trust = certificate.cert if certificate and settings.tls_self_signed else None

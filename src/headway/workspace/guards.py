@@ -18,7 +18,6 @@ _CONTEXT = Need("clusters", "clusterId", "CAN_ATTACH_TO")
 _POOL_USE, _POOL = (Need("instance-pools", "instance_pool_id", level) for level in ("CAN_ATTACH_TO", "CAN_MANAGE"))
 _READ, _MANAGE = (Need("paths", "path", level) for level in ("CAN_READ", "CAN_MANAGE"))
 _WRITE = Need("new-paths", "path", "CAN_EDIT")
-_REPO_READ, _REPO_EDIT, _REPO = (Need("repos", "repo_id", level) for level in ("CAN_READ", "CAN_EDIT", "CAN_MANAGE"))
 
 NEEDS: Mapping[str, Need] = {
     "GET /jobs/get": Need("jobs", "job_id", "CAN_VIEW"),
@@ -69,10 +68,6 @@ NEEDS: Mapping[str, Need] = {
     "POST /workspace/delete": _MANAGE,
     "GET /workspace-files/{path:path}": _READ,
     "POST /workspace-files/import-file/{path:path}": _WRITE,
-    "GET /repos/{repo_id}": _REPO_READ,
-    "PATCH /repos/{repo_id}": _REPO_EDIT,
-    "DELETE /repos/{repo_id}": _REPO,
-    "GET /policies/clusters/get": Need("cluster-policies", "policy_id", "CAN_USE"),
 }
 # The elements of an answer that a caller may not see are left out of it.
 SHOWS: Mapping[str, Shows] = {
@@ -82,8 +77,6 @@ SHOWS: Mapping[str, Shows] = {
     "GET /libraries/all-cluster-statuses": Shows("statuses", "clusters", "cluster_id", "CAN_ATTACH_TO"),
     "GET /instance-pools/list": Shows("instance_pools", "instance-pools", "instance_pool_id", "CAN_ATTACH_TO"),
     "GET /workspace/list": Shows("objects", "paths", "path", "CAN_READ"),
-    "GET /repos": Shows("repos", "repos", "id", "CAN_READ"),
-    "GET /policies/clusters/list": Shows("policies", "cluster-policies", "policy_id", "CAN_USE"),
 }
 # `access_control_list` that is sent with an object is granted on it.
 GRANTS: Mapping[str, Grants] = {
@@ -99,17 +92,16 @@ OPEN = (
     "POST /clusters/create", "POST /instance-pools/create",
     "GET /clusters/spark-versions", "GET /clusters/list-node-types", "GET /clusters/list-zones",
     "GET /libraries/list", "GET /libraries/status",
-    "POST /repos", "GET /policies/clusters/list-compliance", "POST /telemetry-ext",
+    "POST /telemetry-ext",
 )  # fmt: skip
 OPEN_BELOW = (
-    "/preview/scim/", "/accounts/headway/scim/", "/token/", "/secrets/", "/permissions/", "/git-credentials",
-    "/policy-families", "/dbfs/", "/fs/",
+    "/preview/scim/", "/token/", "/secrets/", "/permissions/", "/dbfs/", "/fs/",
     "/mlflow/", "/mlflow-artifacts/", "/unity-catalog/", "/sql/",
 )  # fmt: skip
 
 
 def guarded(endpoints: Sequence[Endpoint]) -> list[Endpoint]:
-    """The endpoints, each with what this table says of it, or with what it says of itself."""
+    """The endpoints, each with what this table says of it, else with what it says of itself."""
     return [_guarded(endpoint) for endpoint in endpoints]
 
 
@@ -133,8 +125,8 @@ def _guarded(endpoint: Endpoint) -> Endpoint:
     name = f"{endpoint.method} {endpoint.path}"
     return replace(
         endpoint,
-        needs=endpoint.needs or NEEDS.get(name),
-        shows=endpoint.shows or SHOWS.get(name),
-        grants=endpoint.grants or GRANTS.get(name),
+        needs=NEEDS.get(name) or endpoint.needs,
+        shows=SHOWS.get(name) or endpoint.shows,
+        grants=GRANTS.get(name) or endpoint.grants,
         admin=endpoint.admin or name in ADMIN or not decided(endpoint),
     )

@@ -8,6 +8,7 @@ from headway.workspace.principals import USERS
 from headway.workspace.services.clusters.store import ClusterStore
 from headway.workspace.services.files.model import WorkspaceObject
 from headway.workspace.services.files.store import FilesStore
+from headway.workspace.services.jobs.run_store import RunStore
 from headway.workspace.services.jobs.store import JobStore
 from headway.workspace.services.libraries.store import LibraryStore
 from headway.workspace.services.permissions.model import Known
@@ -19,7 +20,7 @@ _LISTED = ("/", "/Users", "/Repos", "/Shared")
 
 
 def object_sources(
-    jobs: JobStore, clusters: ClusterStore, files: FilesStore, libraries: LibraryStore
+    jobs: JobStore, runs: RunStore, clusters: ClusterStore, files: FilesStore, libraries: LibraryStore
 ) -> Mapping[str, Source]:
     """Sources by kind. `runs` stands for a run's job, or for the run where it has none; `paths` for what lies at a path
     of the workspace tree; `new-paths` for that or the nearest folder above it."""
@@ -28,7 +29,7 @@ def object_sources(
         return Known("jobs", object_id, jobs.job(_number(object_id, "Job")).creator)
 
     def run(object_id: str) -> Known:
-        found = jobs.run(_number(object_id, "Run"))
+        found = runs.run(_number(object_id, "Run"))
         if found.job_id is not None:
             try:
                 return job(str(found.job_id))

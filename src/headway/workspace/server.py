@@ -6,21 +6,27 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 
+from headway.workspace.absolute_form import AbsoluteForm
 from headway.workspace.auth import ADMIN, Tokens
 from headway.workspace.catalogue import Catalogue
 from headway.workspace.database import open_database
 from headway.workspace.engine.engine import Engine
 from headway.workspace.engine.job_clusters import Fleet, JobClusters
 from headway.workspace.engine.preparation import Files
+from headway.workspace.engine.scheduler import Scheduler
+from headway.workspace.engine.timers import Timers
+from headway.workspace.engine.watching import files_at
 from headway.workspace.errors import ApiError, invalid, not_implemented
 from headway.workspace.guards import guarded
 from headway.workspace.http import Door, answer_error, routes
 from headway.workspace.keys import Vault, key
 from headway.workspace.ownership import object_sources
-from headway.workspace.paths import dbfs_path
+from headway.workspace.paths import confined, dbfs_path
+from headway.workspace.refused import why_refused
 from headway.workspace.runtime.tasks import FileRoots
 from headway.workspace.services.clusters.routes import ClusterRoutes
 from headway.workspace.services.clusters.store import ClusterStore
@@ -33,8 +39,13 @@ from headway.workspace.services.fs.store import VolumeFiles
 from headway.workspace.services.identity.oauth import OAuthRoutes
 from headway.workspace.services.identity.routes import IdentityRoutes
 from headway.workspace.services.identity.store import IdentityStore
+from headway.workspace.services.jobs.launching import Launcher
+from headway.workspace.services.jobs.repairs import RepairStore
 from headway.workspace.services.jobs.routes import JobRoutes
+from headway.workspace.services.jobs.run_routes import RunRoutes
+from headway.workspace.services.jobs.run_store import RunStore
 from headway.workspace.services.jobs.store import JobStore
+from headway.workspace.services.jobs.writing import Writer
 from headway.workspace.services.libraries.routes import LibraryRoutes
 from headway.workspace.services.libraries.store import LibraryStore
 from headway.workspace.services.mlflow.routes import TrackingRoutes
@@ -44,13 +55,22 @@ from headway.workspace.services.permissions.store import Permissions
 from headway.workspace.services.secrets.routes import SecretRoutes
 from headway.workspace.services.secrets.store import SecretStore
 from headway.workspace.services.tokens.routes import TokenRoutes
+from headway.workspace.services.unity.routes import UnityRoutes
+from headway.workspace.services.unity.store import Metastore
 from headway.workspace.settings import WorkspaceSettings
 
 
 class Workspace:
     """Everything behind the HTTP application. `fleet` gives the drivers."""
 
-    def __init__(self, settings: WorkspaceSettings, catalogue: Catalogue, fleet: Fleet, base_url: str) -> None:
+    def __init__(
+        self,
+        settings: WorkspaceSettings,
+        catalogue: Catalogue,
+        fleet: Fleet,
+        base_url: str,
+        timers: Timers | None = None,
+    ) -> None:
         self.settings = settings
         settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         drafts = settings.data / "drafts"
@@ -71,18 +91,26 @@ class Workspace:
         self.identity.came = lambda name: self.files.mkdirs(f"/Users/{name}", name)
         self.clusters = ClusterStore(database)
         self.clusters.end_all("The workspace was restarted")
-        self.jobs = JobStore(database)
+        writer = Writer(database)
+        self.jobs, self.runs = JobStore(database, writer), RunStore(database, writer)
+        launcher = Launcher(self.jobs.job, self.runs)
         roots = FileRoots(settings.dbfs, settings.files, settings.volumes)
         self.fleet = fleet
         self.engine = Engine(
-            self.jobs,
+            self.runs,
             lambda keep: JobClusters(fleet, self.clusters, catalogue, roots, settings.data / "clusters", keep),
-            Files(self._local_file, self._notebook),
+            Files(self._local_file, self._notebook, self.secrets.redactor),
             settings.data / "runs",
             base_url,
+            launch=launcher.launch,
+            timers=timers,
         )
+        self.scheduler = Scheduler(
+            self.jobs, self.engine, self.engine.timers, self.engine.events, lambda url: files_at(self._folder(url))
+        )
+        job_routes = JobRoutes(self.jobs, catalogue.check, self.scheduler.changed)
         libraries = LibraryStore(database)
-        self.permissions.sources.update(object_sources(self.jobs, self.clusters, self.files, libraries))
+        self.permissions.sources.update(object_sources(self.jobs, self.runs, self.clusters, self.files, libraries))
         services = (
             PermissionRoutes(self.permissions),
             FsRoutes(VolumeFiles(settings.volumes, (settings.dbfs,), drafts)),
@@ -90,17 +118,28 @@ class Workspace:
             DbfsRoutes(self.dbfs),
             FilesRoutes(self.files),
             ClusterRoutes(self.clusters, catalogue),
-            JobRoutes(self.jobs, self.engine, catalogue),
+            job_routes,
+            RunRoutes(
+                self.jobs,
+                self.runs,
+                RepairStore(database, writer),
+                self.engine,
+                launcher,
+                job_routes.checked,
+                self.secrets.redactor,
+            ),
             LibraryRoutes(libraries, drafts, settings.allow_download, self._place_in_dbfs, self._remove_from_dbfs),
             IdentityRoutes(self.identity),
             OAuthRoutes(self.identity, self.tokens),
             TokenRoutes(self.tokens, self.identity.named),
             TrackingRoutes(TrackingStore(database), self._list_dbfs),
+            UnityRoutes(Metastore(settings.metastore, settings.volumes, self.dbfs.local)),
         )
         self.endpoints = guarded([endpoint for service in services for endpoint in service.endpoints()])
 
     def close(self) -> None:
         """End every run and every driver."""
+        self.scheduler.close()
         self.engine.close()
         self.fleet.close()
 
@@ -114,6 +153,12 @@ class Workspace:
             found = self.files.get(path)
             return self.files.local(found)
         raise invalid(f"{path} is not a path of this workspace: use dbfs:/… or /Workspace/…")
+
+    def _folder(self, url: str) -> Path:
+        """The local folder that a file-arrival trigger looks at. Raise ApiError."""
+        if url.startswith("/Volumes/"):
+            return confined(self.settings.volumes, url.removeprefix("/Volumes"))
+        return self.dbfs.local(url.removeprefix("/dbfs") if url.startswith("/dbfs/") else url)
 
     def _notebook(self, path: str) -> tuple[str, str, str]:
         found = self.files.find(path)
@@ -138,6 +183,7 @@ def create_app(workspace: Workspace, on_start: Callable[[], None] = lambda: None
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         workspace.engine.recover()
+        workspace.scheduler.start()
         on_start()
         yield
         workspace.close()
@@ -146,6 +192,7 @@ def create_app(workspace: Workspace, on_start: Callable[[], None] = lambda: None
         routes=[
             *routes(workspace.endpoints, workspace.door),
         ],
+        middleware=[Middleware(AbsoluteForm)],
         lifespan=lifespan,
         exception_handlers={404: _not_served, 405: _not_served},
     )
@@ -153,4 +200,7 @@ def create_app(workspace: Workspace, on_start: Callable[[], None] = lambda: None
 
 def _not_served(request: Request, _: Exception) -> Response:
     path = request.url.path
-    return answer_error(not_implemented(f"{request.method} {path} is not implemented by this workspace"), request)
+    reason = why_refused(path)
+    because = f", by choice: {reason}" if reason else ""
+    message = f"{request.method} {path} is not implemented by this workspace{because}"
+    return answer_error(not_implemented(message), request)

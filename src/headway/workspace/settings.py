@@ -43,3 +43,8 @@ class WorkspaceSettings:
     def volumes(self) -> Path:
         """The folder behind `/Volumes`."""
         return self.data / "volumes"
+
+    @property
+    def metastore(self) -> Path:
+        """The folder of catalogs, schemas and tables, which drivers write too."""
+        return self.data / "metastore"

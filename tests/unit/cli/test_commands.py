@@ -15,6 +15,8 @@ COMMANDS = (
     "verify",
     "promote",
     "rollback",
+    "resume",
+    "lock",
     "status",
     "history",
     "verify-release",

@@ -1,0 +1,117 @@
+"""One attempt of a task on a Spark driver."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from headway.workspace.engine.cancellation import Cancellation
+from headway.workspace.engine.job_clusters import JobCluster
+from headway.workspace.engine.preparation import CannotRun, Situation, request
+from headway.workspace.engine.records import RunRecord
+from headway.workspace.engine.scope import RunScope, TaskEnd
+from headway.workspace.runtime.tasks import DriverFailed, TaskOutcome
+
+logger = logging.getLogger(__name__)
+
+OUTPUT_LIMIT = 5 * 1024 * 1024
+
+
+def on_driver(scope: RunScope, row: RunRecord, extra: Mapping[str, str], switch: Cancellation) -> TaskEnd:
+    """Run the attempt to its end on its cluster's driver, started first where it must be."""
+    own = None
+    cluster = scope.shared.get(row.settings.get("job_cluster_key", ""))
+    if cluster is None:
+        name = str(row.task_key) if row.iteration is None else f"{row.task_key}-{row.iteration}"
+        own = cluster = JobCluster(name, row.settings["new_cluster"], scope.run.run_id, scope.run.creator)
+    records, now = scope.parts.records, scope.parts.timers.now_ms
+    records.change(row.run_id, life_cycle_state="PENDING", started_ms=now(), state_message="Waiting for cluster")
+    try:
+        driver = scope.clusters.driver(cluster, lambda id_: records.change(row.run_id, cluster_id=id_))
+        return _on(scope, driver, row, extra, switch, cluster.cluster_id)
+    except CannotRun as cannot:
+        return TaskEnd("FAILED", str(cannot), cannot.code, {"error": str(cannot)})
+    except DriverFailed as failed:
+        if switch.reason is not None:
+            return TaskEnd(*switch.reason)
+        code = "DRIVER_ERROR" if cluster.driver is not None else "CLUSTER_ERROR"
+        return TaskEnd("FAILED", failed.message, code, {"error": failed.message, "reason": failed.reason})
+    finally:
+        if own is not None:
+            scope.clusters.end(own)
+
+
+def _on(
+    scope: RunScope, driver: Any, row: RunRecord, extra: Mapping[str, str], switch: Cancellation, cluster_id: str
+) -> TaskEnd:
+    known = scope.known(row, extra)
+    try:
+        job_parameters = scope.job_parameters(known)
+    except ValueError as error:
+        raise CannotRun(str(error)) from None
+    situation = Situation(
+        job_id=scope.run.job_id or 0,
+        run_id=scope.run.run_id,
+        task_key=str(row.task_key),
+        task_run_id=row.run_id,
+        attempt=row.attempt,
+        iteration=row.iteration,
+        base_url=scope.parts.base_url,
+        cluster_id=cluster_id,
+        known=known,
+        task_values=scope.task_values,
+    )
+    asked = request(row.settings, scope.run.parameters, job_parameters, situation, scope.parts.files, scope.folder)
+    if switch.reason is not None:
+        return TaskEnd(*switch.reason)
+    timers = scope.parts.timers
+    scope.parts.records.change(
+        row.run_id, life_cycle_state="RUNNING", execution_ms=timers.now_ms(), state_message="In run"
+    )
+    off_cancel = switch.on_cancel(lambda: _cancel(driver, asked.run_id))
+    seconds = row.settings.get("timeout_seconds") or 0
+    off_timer = (
+        timers.at(timers.now_ms() + seconds * 1000, lambda: switch.cancel("TIMEDOUT", "Run timed out."))
+        if seconds
+        else None
+    )
+    try:
+        outcome = driver.run(asked)
+    finally:
+        off_cancel()
+        if off_timer is not None:
+            off_timer()
+    return told(_redacted(outcome, scope.parts.files.redactor(situation.run_id, row.run_id)), switch)
+
+
+def _redacted(outcome: TaskOutcome, redact: Callable[[str], str]) -> TaskOutcome:
+    """The same without the secrets that the run was shown: they are not kept."""
+    result = outcome.notebook_result
+    return replace(
+        outcome,
+        error=redact(outcome.error),
+        error_trace=redact(outcome.error_trace),
+        notebook_result=None if result is None else redact(result),
+    )
+
+
+def _cancel(driver: Any, run_id: str) -> None:
+    try:
+        driver.cancel(run_id)
+    except DriverFailed as failed:
+        logger.warning("run %s: %s", run_id, failed.message)
+
+
+def told(outcome: TaskOutcome, switch: Cancellation) -> TaskEnd:
+    """How an attempt ended, from what its driver says."""
+    output: dict[str, Any] = {"seconds": outcome.seconds}
+    if outcome.notebook_result is not None:
+        output["notebook_result"] = outcome.notebook_result[:OUTPUT_LIMIT]
+        output["truncated"] = len(outcome.notebook_result) > OUTPUT_LIMIT
+    if outcome.state == "SUCCESS":
+        return TaskEnd("SUCCESS", output=output, values=outcome.task_values)
+    if outcome.state == "CANCELED" or switch.reason is not None:
+        result, message = switch.reason or ("CANCELED", "Run cancelled.")
+        return TaskEnd(result, message, output=output)
+    output |= {"error": outcome.error, "error_trace": outcome.error_trace}
+    return TaskEnd("FAILED", outcome.error, output=output, values=outcome.task_values)
