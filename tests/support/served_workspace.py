@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +14,7 @@ from databricks.sdk.config import Config
 
 from headway.workspace.auth import Tokens, ensure_admin_token
 from headway.workspace.catalogue import NODE_TYPES, Catalogue
+from headway.workspace.http import Endpoint
 from headway.workspace.runtime.tasks import (
     ApiAccess,
     CommandOutcome,
@@ -27,6 +28,7 @@ from headway.workspace.runtime.tasks import (
     TaskRequest,
 )
 from headway.workspace.server import Workspace, create_app
+from headway.workspace.services.secrets.store import SecretStore
 from headway.workspace.settings import WorkspaceSettings
 
 RUNTIME = Runtime("4.3.x-scala2.13", "4.3", "4.3.0", "2.13", Path("python"), Path("spark"), Path("java"))
@@ -147,6 +149,8 @@ class Served:
     fleet: FunctionFleet
     data: Path
     tokens: Tokens
+    secrets: SecretStore
+    endpoints: Sequence[Endpoint]
 
 
 def assemble(data: Path, fleet: FunctionFleet, allow: tuple[str, ...] = ()) -> Workspace:
@@ -177,7 +181,16 @@ def serving(data: Path, fleet: FunctionFleet | None = None, allow: tuple[str, ..
     url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     config = Config(host=url, token=token, auth_type="pat", retry_timeout_seconds=5)
     try:
-        yield Served(url, token, WorkspaceClient(config=config), fleet, data, workspace.tokens)
+        yield Served(
+            url,
+            token,
+            WorkspaceClient(config=config),
+            fleet,
+            data,
+            workspace.tokens,
+            workspace.secrets,
+            workspace.endpoints,
+        )
     finally:
         server.should_exit = True
         thread.join()
