@@ -1,7 +1,8 @@
 """One attempt of a task on a Spark driver."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from headway.workspace.engine.cancellation import Cancellation
@@ -22,6 +23,7 @@ def on_driver(scope: RunScope, row: RunRecord, extra: Mapping[str, str], switch:
     cluster = scope.shared.get(row.settings.get("job_cluster_key", ""))
     if cluster is None:
         name = str(row.task_key) if row.iteration is None else f"{row.task_key}-{row.iteration}"
+        name += f".{row.attempt}" if row.attempt else ""
         own = cluster = JobCluster(name, row.settings["new_cluster"], scope.run.run_id, scope.run.creator)
     records, now = scope.parts.records, scope.parts.timers.now_ms
     records.change(row.run_id, life_cycle_state="PENDING", started_ms=now(), state_message="Waiting for cluster")
@@ -80,7 +82,18 @@ def _on(
         off_cancel()
         if off_timer is not None:
             off_timer()
-    return told(outcome, switch)
+    return told(_redacted(outcome, scope.parts.files.redactor(situation.run_id, row.run_id)), switch)
+
+
+def _redacted(outcome: TaskOutcome, redact: Callable[[str], str]) -> TaskOutcome:
+    """The same without the secrets that the run was shown: they are not kept."""
+    result = outcome.notebook_result
+    return replace(
+        outcome,
+        error=redact(outcome.error),
+        error_trace=redact(outcome.error_trace),
+        notebook_result=None if result is None else redact(result),
+    )
 
 
 def _cancel(driver: Any, run_id: str) -> None:

@@ -63,7 +63,11 @@ class RunScope:
         self.cancellation = Cancellation()
         self.shared = {
             entry["job_cluster_key"]: JobCluster(
-                entry["job_cluster_key"], entry["new_cluster"], run.run_id, run.creator
+                # Each repair has clusters of its own; what those before it wrote is kept beside theirs.
+                entry["job_cluster_key"] + (f"-repair-{repair_count}" if repair_count else ""),
+                entry["new_cluster"],
+                run.run_id,
+                run.creator,
             )
             for entry in run.settings.get("job_clusters") or []
         }

@@ -9,22 +9,23 @@ import socket
 import subprocess
 import threading
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from headway.workspace.runtime import launch
+from headway.workspace.runtime import launch, messages
 from headway.workspace.runtime.hostjar import make_folders, prepare
-from headway.workspace.runtime.overlays import overlay
 from headway.workspace.runtime.tasks import (
+    ApiAccess,
+    CommandOutcome,
+    ContextFailed,
+    ContextLanguage,
     DriverFailed,
     DriverSpec,
-    JarTask,
-    NotebookTask,
-    PythonFileTask,
+    LocalLibrary,
     TaskOutcome,
     TaskRequest,
-    WheelTask,
 )
 
 LEASE_SECONDS = 60
@@ -94,22 +95,14 @@ class Driver:
         request.log.touch()
         began = time.monotonic()
         try:
-            message = self._message(request)
+            message = messages.task(request, self._place())
         except ValueError as error:  # a library that cannot be used
             _append(request.log, f"{error}\n")
             return TaskOutcome("FAILED", str(error))
         answer = self._ask(message)
         if answer.get("tainted"):
             self.tainted = True
-        told = _told(message)
-        state: Literal["SUCCESS", "FAILED", "CANCELED"] = answer["state"]
-        return TaskOutcome(
-            state=state,
-            error="" if state == "SUCCESS" else told.get("error") or answer["error"],
-            error_trace="" if state == "SUCCESS" else told.get("trace") or answer["trace"],
-            notebook_result=told.get("notebook_result"),
-            seconds=time.monotonic() - began,
-        )
+        return messages.outcome(message, answer, time.monotonic() - began)
 
     def cancel(self, run_id: str) -> None:
         """End a run's Spark jobs, streams, threads and processes; its `run` returns CANCELED."""
@@ -129,38 +122,44 @@ class Driver:
             self._lease.close()
             shutil.rmtree(self.folder / "tmp", ignore_errors=True)
 
-    def _message(self, request: TaskRequest) -> dict[str, Any]:
-        task = request.task
-        jars = [str(library.path) for library in request.libraries if library.kind == "jar"]
-        common: dict[str, Any] = {"run": request.run_id, "log": str(request.log), "jars": jars}
-        common["conf"] = dict(self.session_settings)
-        if isinstance(task, JarTask):
-            return {"op": "jar", "main_class": task.main_class, "parameters": list(task.parameters), **common}
-        packages = [library.path for library in request.libraries if library.kind in ("whl", "egg")]
-        folder = self.folder / "runs"
-        folder.mkdir(exist_ok=True)
-        roots = self.spec.roots
-        python = {
-            "log": str(request.log),
-            "outcome": str(folder / f"{request.run_id}.json"),
-            "python_path": [str(overlay(package, self.spec.runtime, self._cache)) for package in packages],
-            "env": dict(self.spec.env),
-            "context": dict(request.context),
-            "roots": {"/dbfs": str(roots.dbfs), "/Volumes": str(roots.volumes), "/Workspace": str(roots.workspace)},
-            "scratch": str(self.folder / "tmp"),
-            "widgets": {},
-        }
-        match task:
-            case PythonFileTask():
-                python |= {"kind": "file", "path": str(task.path), "parameters": list(task.parameters)}
-            case WheelTask():
-                named = [f"--{key}={value}" for key, value in task.named_parameters.items()]
-                python |= {"kind": "wheel", "package_name": task.package_name, "entry_point": task.entry_point}
-                python["parameters"] = [*task.parameters, *named]
-            case NotebookTask():
-                python |= {"kind": "notebook", "path": task.workspace_path, "language": task.language}
-                python |= {"source": task.source, "widgets": dict(task.parameters)}
-        return {"op": "python", "python": python, **common}
+    def create_context(
+        self,
+        libraries: tuple[LocalLibrary, ...] = (),
+        context: Mapping[str, str] | None = None,
+        api: ApiAccess | None = None,
+    ) -> str:
+        """A new context: a session, and namespaces of Python and Scala, until `destroy_context`. Return its id.
+
+        Raise ContextFailed, DriverFailed.
+        """
+        context_id = uuid.uuid4().hex
+        log = self.folder / "logs" / f"context-{context_id}"
+        try:
+            message = messages.context(context_id, libraries, log, context or {}, api, self._place())
+        except ValueError as error:  # a library that cannot be used
+            raise ContextFailed(str(error)) from None
+        answer = self._ask(message)
+        if "ready" not in answer:
+            raise ContextFailed(f"the context did not start: {answer.get('lost', 'it told nothing')}")
+        return context_id
+
+    def execute(self, context_id: str, language: ContextLanguage, code: str) -> CommandOutcome:
+        """Run a command in a context, after those that it was given before. Raise DriverFailed."""
+        return messages.command_outcome(
+            self._ask({"op": "execute", "run": context_id, "language": language, "code": code})
+        )
+
+    def cancel_command(self, context_id: str) -> None:
+        """End the context's present command; it returns CANCELED. One that cannot be ended ends with its context."""
+        if self.alive:
+            self._ask({"op": "interrupt", "run": context_id})
+
+    def destroy_context(self, context_id: str) -> None:
+        """End a context with everything it runs; nothing happens to one that is gone."""
+        self.cancel(context_id)
+
+    def _place(self) -> messages.Place:
+        return messages.Place(self.spec, self.folder, self.session_settings, self._cache)
 
     def _connect(self) -> socket.socket:
         try:
@@ -228,16 +227,6 @@ def _tail(path: Path, size: int = 2000) -> str:
     with path.open("rb") as source:
         source.seek(max(0, path.stat().st_size - size))
         return source.read().decode("utf-8", "replace")
-
-
-def _told(message: Mapping[str, Any]) -> dict[str, Any]:
-    """What a Python run told of its end; empty for a JAR, and where it was killed before it could tell."""
-    path = message.get("python", {}).get("outcome")
-    if path is None or not os.path.exists(path):
-        return {}
-    told: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
-    os.unlink(path)
-    return told
 
 
 def _append(path: Path, text: str) -> None:

@@ -117,6 +117,12 @@ object Host {
       request.path("op").asText match {
         case "jar" => tasks.jar(request)
         case "python" => tasks.python(request)
+        case "sql" => tasks.sql(request)
+        case "context" => tasks.contexts.create(request)
+        case "execute" => tasks.contexts.execute(request)
+        case "interrupt" =>
+          tasks.contexts.interrupt(request.get("run").asText)
+          json.createObjectNode()
         case "cancel" =>
           tasks.cancel(request.get("run").asText)
           json.createObjectNode()
