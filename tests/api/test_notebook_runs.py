@@ -3,7 +3,6 @@
 import base64
 import json
 import threading
-from pathlib import Path
 
 import pytest
 import requests
@@ -48,7 +47,6 @@ def shown(served: Served) -> jobs.Run:
     def act(driver: FunctionDriver, request: TaskRequest, _: threading.Event) -> TaskOutcome:
         assert request.api is not None
         me = requests.get(f"{served.url}/api/2.0/preview/scim/v2/Me", headers=bearer(request.api.token), timeout=10)
-        (driver.folder / "token").write_text(request.api.token)
         record = record_file(request.log)
         record.write_text("".join(json.dumps(line) + "\n" for line in CELLS) + '{"cut sho')
         child = driver.folder / "child.jsonl"
@@ -81,8 +79,9 @@ def test_a_run_reaches_the_api_as_its_user_and_no_longer_after_its_end(served: S
     output = served.client.jobs.get_run_output(shown.tasks[0].run_id or 0)  # type: ignore[index]
     assert output.notebook_output is not None
     assert output.notebook_output.result == served.client.current_user.me().user_name
-    token = next(iter(sorted(Path(served.data).rglob("token")))).read_text()
-    again = requests.get(f"{served.url}/api/2.0/preview/scim/v2/Me", headers=bearer(token), timeout=10)
+    access = served.fleet.requests[-1].api
+    assert access is not None
+    again = requests.get(f"{served.url}/api/2.0/preview/scim/v2/Me", headers=bearer(access.token), timeout=10)
     assert again.status_code in (401, 403)
 
 

@@ -41,6 +41,7 @@ def on_driver(scope: RunScope, row: RunRecord, extra: Mapping[str, str], switch:
         code = "DRIVER_ERROR" if cluster.driver is not None else "CLUSTER_ERROR"
         return TaskEnd("FAILED", failed.message, code, {"error": failed.message, "reason": failed.reason})
     finally:
+        scope.parts.files.end_access(row.run_id)
         if own is not None:
             scope.clusters.end(own)
 
@@ -86,7 +87,6 @@ def _on(
         off_cancel()
         if off_timer is not None:
             off_timer()
-        scope.parts.files.end_access(row.run_id)
     _keep_notebook_runs(scope, row, outcome)
     return told(_redacted(outcome, scope.parts.files.redactor(situation.run_id, row.run_id)), switch)
 

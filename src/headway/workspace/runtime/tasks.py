@@ -189,7 +189,7 @@ class NotebookRun:
 
     path: str
     parameters: Mapping[str, str]
-    state: Literal["SUCCESS", "FAILED", "CANCELED", "TIMEOUT"]
+    state: Literal["SUCCESS", "FAILED", "CANCELED", "TIMEDOUT"]
     error: str
     result: str | None
     record: Path

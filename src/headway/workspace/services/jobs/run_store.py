@@ -119,7 +119,6 @@ class RunStore:
         """A run that has ended: of a notebook that a task ran. Return its id."""
         body = {"notebook_path": found.path, "base_parameters": dict(found.parameters)}
         settings = {"task_key": key, "notebook_task": body}
-        state = {"SUCCESS": "SUCCESS", "TIMEOUT": "TIMEDOUT"}.get(found.state, found.state)
         output: dict[str, Any] = {"seconds": found.seconds}
         if found.result is not None:
             output |= {"notebook_result": found.result, "truncated": False}
@@ -132,7 +131,7 @@ class RunStore:
             "parameters": {},
             "trigger": "ONE_TIME",
             "life_cycle_state": "TERMINATED",
-            "result_state": state,
+            "result_state": found.state,
             "state_message": found.error,
             "created_ms": found.started_ms,
             "started_ms": found.started_ms,
