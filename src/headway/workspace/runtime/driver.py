@@ -24,7 +24,7 @@ from headway.workspace.runtime.tasks import (
     ContextLanguage,
     DriverFailed,
     DriverSpec,
-    LocalLibrary,
+    Library,
     SubmitTask,
     TaskOutcome,
     TaskRequest,
@@ -103,7 +103,7 @@ class Driver:
             message = messages.task(request, self._place())
         except ValueError as error:  # a library that cannot be used
             _append(request.log, f"{error}\n")
-            return TaskOutcome("FAILED", str(error))
+            return TaskOutcome("FAILED", str(error), code="LIBRARY_INSTALLATION_ERROR")
         answer = self._ask(message)
         if answer.get("tainted"):
             self.tainted = True
@@ -130,7 +130,7 @@ class Driver:
 
     def create_context(
         self,
-        libraries: tuple[LocalLibrary, ...] = (),
+        libraries: tuple[Library, ...] = (),
         context: Mapping[str, str] | None = None,
         api: ApiAccess | None = None,
     ) -> str:
