@@ -36,6 +36,7 @@ object Main {{
       case "swallow" => try System.exit(4) catch {{ case _: Throwable => println("caught") }}
       case "stop" => spark.stop(); println(spark.range(3).count())
       case "throw" => throw new IllegalStateException("no good")
+      case "cat" => println(java.nio.file.Files.readString(java.nio.file.Path.of(arguments(1))))
       case "sleep" => println("asleep"); spark.range(2).foreach((_: java.lang.Long) => Thread.sleep(60000))
       case "stream" =>
         spark.readStream.text("dbfs:/stream/in").writeStream

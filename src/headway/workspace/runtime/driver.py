@@ -68,7 +68,7 @@ class Driver:
         make_folders(spec)
         with (spec.folder / "logs" / "stdout").open("ab") as out, (spec.folder / "logs" / "stderr").open("ab") as err:
             process = subprocess.Popen(
-                launch.command(spec, prepared.jar, prepared.archive, LEASE_SECONDS),
+                launch.with_files(spec, launch.command(spec, prepared.jar, prepared.archive, LEASE_SECONDS)),
                 env=launch.environment(spec, os.environ),
                 cwd=spec.folder / "tmp",
                 stdin=subprocess.DEVNULL,

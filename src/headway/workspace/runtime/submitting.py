@@ -53,11 +53,12 @@ class Submissions:
             return TaskOutcome("FAILED", str(error), code="LIBRARY_INSTALLATION_ERROR")
         more = ["--jars", ",".join(map(str, installed.jars))] if installed.jars else []
         submit = str(self._spec.runtime.spark_home / "bin" / "spark-submit")
+        command = [submit, *more, *arguments]
         with self._lock:
             if request.run_id in self._canceled:
                 return TaskOutcome("CANCELED")
             process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", _START, submit, *more, *arguments],
+                [sys.executable, "-I", "-S", "-c", _START, *launch.with_files(self._spec, command)],
                 env=self._environment(request.run_id, configuration, installed),
                 cwd=self._folder / "tmp",
                 stdin=subprocess.DEVNULL,
