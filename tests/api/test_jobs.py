@@ -19,7 +19,7 @@ def test_a_job_runs_its_tasks_in_order_on_one_fresh_driver(served: Served) -> No
     job_id = create(client, task("b", "a"), task("a"))
     run = ended(client, client.jobs.run_now(job_id, job_parameters={"day": "friday"}).run_id)
     assert results(run) == {"run": "SUCCESS", "a": "SUCCESS", "b": "SUCCESS"}
-    asked = [request.task.parameters for request in served.fleet.requests[-2:]]
+    asked = [request.task.parameters for request in served.fleet.requests[-2:]]  # type: ignore[union-attr]
     assert asked == [("a", str(job_id), "friday"), ("b", str(job_id), "friday")]
     assert len(served.fleet.specs) == before + 1
     assert served.fleet.live == []

@@ -37,7 +37,7 @@ def test_python_sql_and_scala_share_a_session(driver: Driver, context: str) -> N
     answered = driver.execute(context, "SCALA", scala)
     assert answered.state == "FINISHED", answered
     assert "\n20\n" in answered.text.replace("most: Long = 20", "")
-    again = driver.execute(context, "SCALA", "display(spark.range(most).filter(_ < 2).toDF)")
+    again = driver.execute(context, "SCALA", 'display(spark.range(most).where("id < 2"))')
     assert (again.kind, again.rows) == ("table", ((0,), (1,)))
 
 

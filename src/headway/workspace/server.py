@@ -27,7 +27,7 @@ from headway.workspace.keys import Vault, key
 from headway.workspace.ownership import object_sources
 from headway.workspace.paths import confined, dbfs_path
 from headway.workspace.refused import why_refused
-from headway.workspace.runtime.tasks import FileRoots
+from headway.workspace.runtime.tasks import ApiAccess, FileRoots
 from headway.workspace.services.clusters.routes import ClusterRoutes
 from headway.workspace.services.clusters.store import ClusterStore
 from headway.workspace.services.dbfs.routes import DbfsRoutes
@@ -99,7 +99,13 @@ class Workspace:
         self.engine = Engine(
             self.runs,
             lambda keep: JobClusters(fleet, self.clusters, catalogue, roots, settings.data / "clusters", keep),
-            Files(self._local_file, self._notebook, self.secrets.redactor),
+            Files(
+                self._local_file,
+                self._notebook,
+                self.secrets.redactor,
+                lambda user, run_id: ApiAccess(base_url, self.tokens.mint_for_run(user, run_id)),
+                self.tokens.end_run,
+            ),
             settings.data / "runs",
             base_url,
             launch=launcher.launch,
@@ -145,14 +151,18 @@ class Workspace:
 
     def _local_file(self, path: str) -> Path:
         """The local file that a task's path means. Raise ApiError."""
-        if path.startswith("dbfs:/"):
-            return self.dbfs.local(path)
-        if path.startswith("/dbfs/"):
-            return self.dbfs.local(path.removeprefix("/dbfs"))
-        if path.startswith("/Workspace/"):
-            found = self.files.get(path)
-            return self.files.local(found)
-        raise invalid(f"{path} is not a path of this workspace: use dbfs:/… or /Workspace/…")
+        named = path.removeprefix("dbfs:") if path.startswith("dbfs:/Volumes/") else path
+        if named.startswith("/Volumes/"):
+            return confined(self.settings.volumes, named.removeprefix("/Volumes"))
+        if named.startswith("dbfs:/"):
+            return self.dbfs.local(named)
+        if named.startswith("/dbfs/"):
+            return self.dbfs.local(named.removeprefix("/dbfs"))
+        if named.startswith("file:/Workspace/"):
+            named = named.removeprefix("file:")
+        if named.startswith("/"):
+            return self.files.local(self.files.get(named))
+        raise invalid(f"{path} is not a path of this workspace: use dbfs:/…, /Volumes/… or /Workspace/…")
 
     def _folder(self, url: str) -> Path:
         """The local folder that a file-arrival trigger looks at. Raise ApiError."""

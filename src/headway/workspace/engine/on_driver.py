@@ -1,13 +1,16 @@
 """One attempt of a task on a Spark driver."""
 
+import contextlib
 import logging
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from headway.workspace.engine.bodies import CannotRun
 from headway.workspace.engine.cancellation import Cancellation
 from headway.workspace.engine.job_clusters import JobCluster
-from headway.workspace.engine.preparation import CannotRun, Situation, request
+from headway.workspace.engine.preparation import Situation, log_file, record_file, request
 from headway.workspace.engine.records import RunRecord
 from headway.workspace.engine.scope import RunScope, TaskEnd
 from headway.workspace.runtime.tasks import DriverFailed, TaskOutcome
@@ -38,6 +41,7 @@ def on_driver(scope: RunScope, row: RunRecord, extra: Mapping[str, str], switch:
         code = "DRIVER_ERROR" if cluster.driver is not None else "CLUSTER_ERROR"
         return TaskEnd("FAILED", failed.message, code, {"error": failed.message, "reason": failed.reason})
     finally:
+        scope.parts.files.end_access(row.run_id)
         if own is not None:
             scope.clusters.end(own)
 
@@ -61,6 +65,7 @@ def _on(
         cluster_id=cluster_id,
         known=known,
         task_values=scope.task_values,
+        user=scope.run.creator,
     )
     asked = request(row.settings, scope.run.parameters, job_parameters, situation, scope.parts.files, scope.folder)
     if switch.reason is not None:
@@ -82,7 +87,20 @@ def _on(
         off_cancel()
         if off_timer is not None:
             off_timer()
+    _keep_notebook_runs(scope, row, outcome)
     return told(_redacted(outcome, scope.parts.files.redactor(situation.run_id, row.run_id)), switch)
+
+
+def _keep_notebook_runs(scope: RunScope, row: RunRecord, outcome: TaskOutcome) -> None:
+    """What the task ran by `dbutils.notebook.run`, as runs of their own."""
+    redact = scope.parts.files.redactor(scope.run.run_id, row.run_id)
+    for found in outcome.notebook_runs:
+        key = found.path.rpartition("/")[2] or "notebook"
+        run_id = scope.parts.records.add_notebook_run(row, key, replace(found, error=redact(found.error)))
+        log = log_file(scope.folder.parent / str(run_id), key)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            shutil.move(found.record, record_file(log))
 
 
 def _redacted(outcome: TaskOutcome, redact: Callable[[str], str]) -> TaskOutcome:
@@ -109,6 +127,8 @@ def told(outcome: TaskOutcome, switch: Cancellation) -> TaskEnd:
     if outcome.notebook_result is not None:
         output["notebook_result"] = outcome.notebook_result[:OUTPUT_LIMIT]
         output["truncated"] = len(outcome.notebook_result) > OUTPUT_LIMIT
+    if outcome.sql is not None:
+        output["sql"] = {"rows": len(outcome.sql.rows), "truncated": outcome.sql.truncated}
     if outcome.state == "SUCCESS":
         return TaskEnd("SUCCESS", output=output, values=outcome.task_values)
     if outcome.state == "CANCELED" or switch.reason is not None:

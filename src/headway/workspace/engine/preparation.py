@@ -5,45 +5,33 @@ from collections import ChainMap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from headway.workspace.engine import references
+from headway.workspace.engine.bodies import Asked, CannotRun, task_of
 from headway.workspace.errors import ApiError
-from headway.workspace.runtime.tasks import (
-    JarTask,
-    LocalLibrary,
-    NotebookTask,
-    PythonFileTask,
-    Task,
-    TaskRequest,
-    WheelTask,
-)
-
-
-class CannotRun(Exception):
-    """A task that fails before it reaches Spark, with what a user can do about it. `code` is a termination code."""
-
-    def __init__(self, message: str, code: str = "INVALID_RUN_CONFIGURATION") -> None:
-        super().__init__(message)
-        self.code = code
+from headway.workspace.runtime.tasks import ApiAccess, LocalLibrary, TaskRequest
 
 
 @dataclass(frozen=True)
 class Files:
     """How the engine reads the workspace: a path to its local file, a notebook to (name, language, source).
 
-    Both may raise ApiError. `redactor` gives what takes the secrets that runs were shown out of a text.
+    Both may raise ApiError. `redactor` gives what takes the secrets that runs were shown out of a text. `access` gives
+    what a task run (by its id) reaches the API with, as a user; `end_access` takes it back.
     """
 
     local: Callable[[str], Path]
     notebook: Callable[[str], tuple[str, str, str]]
     redactor: Callable[..., Callable[[str], str]] = lambda *run_ids: str
+    access: Callable[[str, int], ApiAccess | None] = lambda user, run_id: None
+    end_access: Callable[[int], None] = lambda run_id: None
 
 
 @dataclass(frozen=True)
 class Situation:
     """Where a task runs: its run and itself. `known` is what its references mean, without the job's parameters;
-    `task_values` are those that the tasks before it kept, by task key."""
+    `task_values` are those that the tasks before it kept, by task key; `user` in whose name it runs."""
 
     job_id: int
     run_id: int
@@ -55,6 +43,7 @@ class Situation:
     cluster_id: str
     known: Mapping[str, str]
     task_values: Mapping[str, Mapping[str, Any]]
+    user: str = ""
 
 
 def request(
@@ -71,7 +60,7 @@ def request(
     try:
         resolved = references.resolve(dict(settings), known)
         given = references.resolve(dict(parameters), known)
-        task = _task(resolved, given, job_parameters, files)
+        task = task_of(Asked(resolved, given, job_parameters, files.local, files.notebook))
         held = tuple(
             _library(entry, files, folder / "libraries" / situation.task_key)
             for entry in resolved.get("libraries") or []
@@ -93,8 +82,10 @@ def request(
             "task_key": situation.task_key,
             "cluster_id": situation.cluster_id,
             "workspace_url": situation.base_url,
+            "user": situation.user,
         },
         task_values=dict(situation.task_values),
+        api=files.access(situation.user, situation.task_run_id),
     )
 
 
@@ -104,45 +95,9 @@ def log_file(folder: Path, task_key: str, attempt: int = 0, iteration: int | Non
     return folder / "logs" / f"{task_key}{which}{f'.{attempt}' if attempt else ''}.log"
 
 
-def _task(
-    settings: Mapping[str, Any], given: Mapping[str, Any], job_parameters: Mapping[str, str], files: Files
-) -> Task:
-    if "spark_jar_task" in settings:
-        body = settings["spark_jar_task"]
-        return JarTask(body["main_class_name"], _texts(given.get("jar_params", body.get("parameters"))))
-    if "spark_python_task" in settings:
-        body = settings["spark_python_task"]
-        return PythonFileTask(
-            _existing(files.local(body["python_file"]), body["python_file"]),
-            _texts(given.get("python_params", body.get("parameters"))),
-        )
-    if "python_wheel_task" in settings:
-        body = settings["python_wheel_task"]
-        named = body.get("named_parameters")
-        if named is not None:
-            # A job parameter goes before a task parameter of its name. Source: Databricks, "Parameterize jobs".
-            named = {**named, **job_parameters, **given.get("python_named_params", {})}
-        return WheelTask(
-            body["package_name"],
-            body["entry_point"],
-            _texts(given.get("python_params", body.get("parameters"))),
-            {key: str(value) for key, value in (named or {}).items()},
-        )
-    body = settings["notebook_task"]
-    name, language, source = files.notebook(body["notebook_path"])
-    values = {**body.get("base_parameters", {}), **job_parameters, **given.get("notebook_params", {})}
-    kind: Literal["PYTHON", "SQL", "SCALA", "R"] = language  # type: ignore[assignment]
-    return NotebookTask(name, kind, source, {key: str(value) for key, value in values.items()})
-
-
-def _texts(values: Any) -> tuple[str, ...]:
-    return tuple(str(value) for value in values or ())
-
-
-def _existing(path: Path, named: str) -> Path:
-    if not path.is_file():
-        raise CannotRun(f"Invalid python file reference: {named}. There is no such file.")
-    return path
+def record_file(log: Path) -> Path:
+    """Where the cells of a notebook and what they showed are kept, beside its log."""
+    return log.with_suffix(".cells.jsonl")
 
 
 def _library(entry: Mapping[str, Any], files: Files, folder: Path) -> LocalLibrary:

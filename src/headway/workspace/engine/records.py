@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from headway.workspace.runtime.tasks import NotebookRun
+
 
 class RunRecord(Protocol):
     """A run, or the run of a task: `task_key`, and `attempt` counted from 0."""
@@ -73,3 +75,6 @@ class Records(Protocol):
 
     def add_task_run(self, parent_id: int, before: RunRecord | None, **values: Any) -> Any:
         """A new task run below `parent_id`: the next attempt of `before`, or the first of its task."""
+
+    def add_notebook_run(self, task: RunRecord, key: str, found: NotebookRun) -> int:
+        """A run that has ended: of a notebook that a task ran. Return its id."""

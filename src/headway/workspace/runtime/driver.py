@@ -16,6 +16,7 @@ from typing import Any
 
 from headway.workspace.runtime import launch, messages
 from headway.workspace.runtime.hostjar import make_folders, prepare
+from headway.workspace.runtime.submitting import Submissions
 from headway.workspace.runtime.tasks import (
     ApiAccess,
     CommandOutcome,
@@ -24,6 +25,7 @@ from headway.workspace.runtime.tasks import (
     DriverFailed,
     DriverSpec,
     LocalLibrary,
+    SubmitTask,
     TaskOutcome,
     TaskRequest,
 )
@@ -55,6 +57,7 @@ class Driver:
         self._address = ("127.0.0.1", int(said["port"]))
         self._secret: str = said["secret"]
         self._stopping = threading.Lock()
+        self._submissions = Submissions(spec, spec.folder, cache)
         # One connection stays open for the driver's whole life: while it is, the driver does not end itself.
         self._lease = self._connect()
 
@@ -93,6 +96,8 @@ class Driver:
         """Run a task to its end. Raise DriverFailed where the driver dies meanwhile."""
         request.log.parent.mkdir(parents=True, exist_ok=True)
         request.log.touch()
+        if isinstance(request.task, SubmitTask):
+            return self._submissions.run(request, request.task, self.session_settings)
         began = time.monotonic()
         try:
             message = messages.task(request, self._place())
@@ -106,11 +111,12 @@ class Driver:
 
     def cancel(self, run_id: str) -> None:
         """End a run's Spark jobs, streams, threads and processes; its `run` returns CANCELED."""
-        if self.alive:
+        if not self._submissions.cancel(run_id) and self.alive:
             self._ask({"op": "cancel", "run": run_id})
 
     def stop(self) -> None:
         """End it and everything it started, and remove its scratch folder. Logs and event log stay."""
+        self._submissions.close()
         with self._stopping:
             if self.alive:
                 try:

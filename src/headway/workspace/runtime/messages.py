@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from headway.workspace.runtime.overlays import overlay
+from headway.workspace.runtime.pyside.kernel import statements
+from headway.workspace.runtime.pyside.results import DISPLAY_ROWS, grid
 from headway.workspace.runtime.tasks import (
     ApiAccess,
     CommandOutcome,
@@ -48,7 +50,8 @@ def task(request: TaskRequest, place: Place) -> Message:
             return {"op": "jar", "main_class": asked.main_class, "parameters": list(asked.parameters), **common}
         case SqlTask():
             parameters = [{"name": one.name, "value": one.value, "type": one.type} for one in asked.parameters]
-            named = {"statement": asked.statement, "catalog": asked.catalog, "schema": asked.schema}
+            named: Message = {"statements": statements(asked.statement) or [""]}
+            named |= {"catalog": asked.catalog, "schema": asked.schema}
             return {"op": "sql", **named, "parameters": parameters, "row_limit": asked.row_limit, **common}
     python = _python(request.run_id, request.log, request.libraries, request.context, request.api, place)
     python["task_values"] = {key: dict(values) for key, values in request.task_values.items()}
@@ -101,7 +104,7 @@ def _python(
         "outcome": f"{base}.json",
         "values": f"{base}.values.json",
         "children": f"{base}.children.json",
-        "record": str(log.with_suffix(".cells.json")),
+        "record": str(log.with_suffix(".cells.jsonl")),
         "packages": f"{base}.packages",
         "python_path": [str(overlay(package, spec.runtime, place.cache)) for package in packages],
         "env": dict(spec.env),
@@ -117,10 +120,14 @@ def _python(
 def outcome(message: Message, answer: Mapping[str, Any], seconds: float) -> TaskOutcome:
     """How a run ended: what the JVM answered, and what a Python run told before its end."""
     python = message.get("python", {})
+    if message["op"] == "sql":
+        _keep_sql(message, answer)
     told = _taken(python.get("outcome"))
     state: Literal["SUCCESS", "FAILED", "CANCELED"] = answer["state"]
     good = state == "SUCCESS"
-    record = Path(python["record"]) if python.get("kind") == "notebook" else None
+    record = None
+    if python.get("kind") == "notebook" or message["op"] == "sql":
+        record = Path(message["log"]).with_suffix(".cells.jsonl")
     return TaskOutcome(
         state=state,
         error="" if good else told.get("error") or answer["error"],
@@ -134,6 +141,24 @@ def outcome(message: Message, answer: Mapping[str, Any], seconds: float) -> Task
         ),
         sql=sql_outcome(answer) if message["op"] == "sql" else None,
     )
+
+
+def _keep_sql(message: Message, answer: Mapping[str, Any]) -> None:
+    """The statements and the last one's rows, in the log and as a notebook's record has them."""
+    if message["log"] == os.devnull:
+        return
+    text = ";\n".join(message["statements"])
+    cell: Message = {"magic": "sql", "text": text, "state": "FINISHED", "outputs": []}
+    if answer["state"] != "SUCCESS":
+        cell |= {"state": "ERROR", "error": {"summary": answer["error"], "cause": answer["trace"]}}
+    elif answer["columns"]:
+        rows = answer["rows"][:DISPLAY_ROWS]
+        truncated = answer["truncated"] or len(answer["rows"]) > DISPLAY_ROWS
+        cell["outputs"] = [{"kind": "table", "columns": answer["columns"], "rows": rows, "truncated": truncated}]
+        with Path(message["log"]).open("a", encoding="utf-8") as log:
+            log.write(grid([entry["name"] for entry in answer["columns"]], rows))
+    with Path(message["log"]).with_suffix(".cells.jsonl").open("w", encoding="utf-8") as record:
+        record.write(json.dumps({"path": "", "language": "SQL"}) + "\n" + json.dumps(cell) + "\n")
 
 
 def sql_outcome(answer: Mapping[str, Any]) -> SqlOutcome:

@@ -106,7 +106,8 @@ class SqlParameter:
 
 @dataclass(frozen=True)
 class SqlTask:
-    """One SQL statement, run in a session of its own. Its first `row_limit` rows are kept."""
+    """SQL statements with semicolons between them, run in one session of their own. The first `row_limit` rows of the
+    last one are kept. Parameters are given to the statements that name them."""
 
     statement: str
     parameters: tuple[SqlParameter, ...] = ()
@@ -115,7 +116,14 @@ class SqlTask:
     row_limit: int = 10_000
 
 
-Task = JarTask | PythonFileTask | WheelTask | NotebookTask | SqlTask
+@dataclass(frozen=True)
+class SubmitTask:
+    """`spark-submit` with these arguments, in a process of its own. Files are named as local ones."""
+
+    arguments: tuple[str, ...]
+
+
+Task = JarTask | PythonFileTask | WheelTask | NotebookTask | SqlTask | SubmitTask
 
 
 @dataclass(frozen=True)
@@ -181,7 +189,7 @@ class NotebookRun:
 
     path: str
     parameters: Mapping[str, str]
-    state: Literal["SUCCESS", "FAILED", "CANCELED", "TIMEOUT"]
+    state: Literal["SUCCESS", "FAILED", "CANCELED", "TIMEDOUT"]
     error: str
     result: str | None
     record: Path
@@ -193,9 +201,9 @@ class NotebookRun:
 class TaskOutcome:
     """How a task ended. `error` is one line, `error_trace` the stack. `notebook_result` is the text given to
     `dbutils.notebook.exit`. `seconds` is the task's own wall time on the driver. `task_values` are those that it set
-    by `dbutils.jobs.taskValues`. `record` is a JSON file with a notebook's cells and what each showed
-    (`{"path", "language", "cells": [{"magic", "text", "state", "outputs", "seconds", …}]}`). `sql` is what a SqlTask
-    found."""
+    by `dbutils.jobs.taskValues`. `record` is a file of JSON lines: what a notebook was (`{"path", "language"}`), then
+    its cells and what each showed (`{"magic", "text", "state", "outputs", "seconds", …}`), written as they end.
+    `sql` is what a SqlTask found."""
 
     state: Literal["SUCCESS", "FAILED", "CANCELED"]
     error: str = ""

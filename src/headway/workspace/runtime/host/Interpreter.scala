@@ -112,7 +112,7 @@ final class Interpreter(run: Run, jars: Seq[String]) {
 
 object Interpreter {
   private val Limit = 1 << 20
-  private val Error = """(?:Exception|Error)\b|: error:|^error:""".r
+  private val Error = """(?:Exception|Error)\b|\berror:""".r
 
   /** Writes through to the run's log, and keeps what the present cell printed. */
   private final class Kept(log: OutputStream) extends OutputStream {

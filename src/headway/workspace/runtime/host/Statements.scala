@@ -8,25 +8,30 @@ import scala.jdk.CollectionConverters._
 
 import com.fasterxml.jackson.databind.JsonNode
 import com.fasterxml.jackson.databind.node.ObjectNode
+import org.apache.spark.sql.DataFrame
 import org.apache.spark.sql.classic.SparkSession
 import org.apache.spark.sql.functions.{col, lit, to_json}
 import org.apache.spark.sql.types._
 
-/** One SQL statement → its columns and its first rows as text, as the SQL Statement API's JSON_ARRAY has them. */
+/** SQL statements → the last one's columns and its first rows as text, as the SQL Statement API's JSON_ARRAY has them. */
 object Statements {
 
-  /** `{"statement", "parameters": [{"name", "value", "type"}], "catalog", "schema", "row_limit"}` →
+  /** `{"statements": […], "parameters": [{"name", "value", "type"}], "catalog", "schema", "row_limit"}` →
     * `{"columns": […], "rows": [[…]], "truncated"}`.
     */
   def execute(session: SparkSession, request: JsonNode): ObjectNode = {
     text(request, "catalog").foreach(session.catalog.setCurrentCatalog)
     text(request, "schema").foreach(session.catalog.setCurrentDatabase)
     val given = request.path("parameters").asScala.toSeq
-    val arguments = given.map { entry =>
-      val value = if (entry.path("value").isNull || entry.path("value").isMissingNode) null else entry.get("value").asText
-      entry.get("name").asText -> lit(value).cast(text(entry, "type").getOrElse("STRING"))
+    val arguments: Map[String, Any] = given.map { entry =>
+      val value = text(entry, "value", emptyToo = true)
+      entry.get("name").asText -> value.map(written => typed(session, written, text(entry, "type").getOrElse("STRING"))).orNull
     }.toMap
-    val frame = if (arguments.isEmpty) session.sql(request.get("statement").asText) else session.sql(request.get("statement").asText, arguments)
+    def run(statement: String): DataFrame = {
+      val named = arguments.filter { case (name, _) => s":$name\\b".r.findFirstIn(statement).isDefined }
+      if (named.isEmpty) session.sql(statement) else session.sql(statement, named)
+    }
+    val frame = request.get("statements").asScala.map(_.asText).map(run).toSeq.last
     val fields = frame.schema.fields
     val answer = Host.json.createObjectNode()
     val columns = answer.putArray("columns")
@@ -87,6 +92,11 @@ object Statements {
     case other => other.typeName.toUpperCase(java.util.Locale.ROOT)
   }
 
-  private def text(node: JsonNode, field: String): Option[String] =
-    Option(node.get(field)).filterNot(_.isNull).map(_.asText).filter(_.nonEmpty)
+  /** A text as a value of a SQL type: Spark takes literals only. */
+  private def typed(session: SparkSession, value: String, kind: String): Any =
+    if (kind.equalsIgnoreCase("STRING")) value
+    else session.sql("select 1").select(lit(value).cast(kind)).head().get(0)
+
+  private def text(node: JsonNode, field: String, emptyToo: Boolean = false): Option[String] =
+    Option(node.get(field)).filterNot(_.isNull).map(_.asText).filter(emptyToo || _.nonEmpty)
 }

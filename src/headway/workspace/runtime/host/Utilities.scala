@@ -25,7 +25,10 @@ final class Utilities(run: Run) {
   }
 
   def display(value: Any): Unit = value match {
-    case frame: Dataset[_] => outputs.add(Map[String, Any]("kind" -> "table", "frame" -> frame.toDF()).asJava)
+    case frame: Dataset[_] =>
+      // Its rows are read here, where Spark's tasks find the interpreter's classes.
+      val rows = frame.toDF().limit(Utilities.Rows).collect().toSeq.asJava
+      outputs.add(Map[String, Any]("kind" -> "table", "frame" -> run.session.createDataFrame(rows, frame.schema)).asJava)
     case other => println(other)
   }
   def displayHTML(value: String): Unit = outputs.add(Map[String, Any]("kind" -> "html", "html" -> value).asJava)
@@ -101,6 +104,7 @@ final case class FileInfo(path: String, name: String, size: Long, modificationTi
 }
 
 object Utilities {
+  private val Rows = 1001
 
   /** GET of the workspace's API with the run's token; an exception has the workspace's words. */
   def get(url: String, token: String): com.fasterxml.jackson.databind.JsonNode = {

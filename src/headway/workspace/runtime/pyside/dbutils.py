@@ -265,7 +265,7 @@ class NotebookUtilities:
             "source": source,
             "widgets": {key: str(value) for key, value in (arguments or {}).items()},
             "outcome": base + ".json",
-            "record": base + ".cells.json",
+            "record": base + ".cells.jsonl",
             "values": base + ".values.json",
             "packages": base + ".packages",
         }

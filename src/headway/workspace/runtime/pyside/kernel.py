@@ -1,7 +1,6 @@
 """Runs cells in one namespace: Python, SQL, Scala, shell, `%pip`, `%fs`. Notebooks and contexts share it."""
 
 import ast
-import html
 import io
 import linecache
 import re
@@ -124,6 +123,10 @@ class Kernel:
             "getArgument": utilities.widgets.getArgument,
         }
 
+    def redacted(self, text: str) -> str:
+        """A text without the secrets that this run has read."""
+        return self._secrets.redacted(text)
+
     # what cells show
 
     def _take_text(self) -> None:
@@ -203,7 +206,10 @@ class Kernel:
         """SQL statements; the last one's rows are shown and become `_sqldf`."""
         frame = None
         for statement in statements(text):
-            frame = self.spark.sql(with_widgets(statement, self.utilities.widgets.getAll()))
+            values = self.utilities.widgets.getAll()
+            text = with_widgets(statement, values)
+            named = {name: value for name, value in values.items() if re.search(rf":{re.escape(name)}\b", text)}
+            frame = self.spark.sql(text, named) if named else self.spark.sql(text)
         if frame is not None and frame.columns:
             self.namespace["_sqldf"] = frame
             self._show(results.table(frame))
@@ -333,8 +339,3 @@ def with_widgets(statement: str, values: Mapping[str, str]) -> str:
         return values[name] if match.group(4) is None else "'" + values[name].replace("'", "\\'") + "'"
 
     return re.sub(r"\$\{(\w+)\}|\$(\w+)|getArgument\((['\"])(\w+)\3\)", value, statement)
-
-
-def markdown(text: str) -> str:
-    """The text of an `%md` cell, safe to stand in a page as it is."""
-    return html.escape(text)

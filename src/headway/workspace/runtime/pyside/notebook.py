@@ -94,19 +94,22 @@ def _cell(block: list[str], mark: str, language: str, line: int) -> list[Cell]:
 class Notebook:
     """A notebook while it runs: one namespace, shared with what it includes by `%run`.
 
-    `record` gets what each cell was and showed, for the run's export.
+    The file `record` gets what each cell was and showed, for the run's export: a line of JSON when a cell ends.
     """
 
-    def __init__(self, kernel: Kernel, root: str) -> None:
-        self.kernel, self.root = kernel, root
-        self.record: list[dict[str, Any]] = []
+    def __init__(self, kernel: Kernel, root: str, record: str) -> None:
+        self.kernel, self.root, self._record = kernel, root, record
+
+    def tell(self, entry: dict[str, Any]) -> None:
+        """Write a line into the record."""
+        with open(self._record, "a", encoding="utf-8") as target:
+            target.write(json.dumps(entry) + "\n")
 
     def run(self, path: str, language: str, source: str) -> None:
         """Run every cell in order."""
         found = cells(source, language)
         for number, cell in enumerate(found):
             entry: dict[str, Any] = {"magic": cell.magic, "text": cell.text, "state": "FINISHED", "outputs": []}
-            self.record.append(entry)
             began = time.monotonic()
             entry["started_ms"] = int(time.time() * 1000)
             try:
@@ -115,19 +118,20 @@ class Notebook:
                 else:
                     self.kernel.execute(cell.magic, cell.text, path, cell.line)
             except NotebookExit as ended:
-                entry["outputs"] = [{"kind": "text", "text": f"Notebook exited: {ended.value}\n"}]
+                entry["outputs"] = [{"kind": "text", "text": f"Notebook exited: {self.kernel.redacted(ended.value)}\n"}]
                 raise
             except BaseException as thrown:
                 entry["state"] = "ERROR"
-                entry["error"] = {"summary": f"{type(thrown).__name__}: {thrown}", "cause": _cause(thrown, path)}
-                self.record.extend(
-                    {"magic": rest.magic, "text": rest.text, "state": "SKIPPED", "outputs": []}
-                    for rest in found[number + 1 :]
-                )
+                summary, cause = f"{type(thrown).__name__}: {thrown}", _cause(thrown)
+                entry["error"] = {"summary": self.kernel.redacted(summary), "cause": self.kernel.redacted(cause)}
                 raise
             finally:
                 entry["outputs"] = self.kernel.take_outputs() + entry["outputs"]
                 entry["seconds"] = round(time.monotonic() - began, 3)
+                self.tell(entry)
+                if entry["state"] == "ERROR":
+                    for rest in found[number + 1 :]:
+                        self.tell({"magic": rest.magic, "text": rest.text, "state": "SKIPPED", "outputs": []})
 
     def _include(self, text: str, path: str) -> None:
         """`%run ./other $name="value"`: its cells run here, with these widget values."""
@@ -142,7 +146,7 @@ class Notebook:
             self.kernel.utilities.widgets.give_back(before)
 
 
-def _cause(thrown: BaseException, path: str) -> str:
+def _cause(thrown: BaseException) -> str:
     if isinstance(thrown, CellFailed):
         return thrown.trace
     from .frames import own_frames
@@ -186,7 +190,8 @@ def find_notebook(root: str, target: str, path: str) -> tuple[str, str, str]:
 def run(request: dict[str, Any], spark: Any, utilities: Any, secrets: Secrets) -> str | None:
     """Run a notebook to its end. Raise NotebookExit where it exits by itself, else what its code raised."""
     kernel = Kernel(spark, utilities, secrets, request["packages"])
-    notebook = Notebook(kernel, request["roots"]["/Workspace"])
+    notebook = Notebook(kernel, request["roots"]["/Workspace"], request["record"])
+    notebook.tell({"path": request["path"], "language": request["language"]})
     if request["language"] not in ("PYTHON", "SQL", "SCALA"):
         raise NotImplementedError(f"{request['language']} notebooks are not served by this workspace")
     try:
@@ -196,9 +201,4 @@ def run(request: dict[str, Any], spark: Any, utilities: Any, secrets: Secrets) -
         if own:
             thrown.add_note(f"in notebook {request['path']}, line {own[-1].lineno}")
         raise
-    finally:
-        draft = request["record"] + ".draft"
-        with open(draft, "w", encoding="utf-8") as target:
-            json.dump({"path": request["path"], "language": request["language"], "cells": notebook.record}, target)
-        os.replace(draft, request["record"])
     return None

@@ -115,6 +115,11 @@ def _check_task(
         nested = {"task_key": f"{key}_iteration", **task[kind]["task"]}
         _check_task(nested, keys, shared, version, check_cluster)
     places = [place for place in ("job_cluster_key", "new_cluster", "existing_cluster_id") if task.get(place)]
+    if kind == "sql_task" and not places:
+        raise not_implemented(
+            f"Task {key}: this workspace runs a sql_task on a cluster: give it a new_cluster, a "
+            "job_cluster_key or an existing_cluster_id (warehouse_id alone is not served)"
+        )
     if len(places) > 1 or (not places and KINDS[kind].needs_cluster):
         raise invalid(
             "Either new_cluster or existing_cluster_id must be specified."

@@ -33,8 +33,8 @@ KINDS: Mapping[str, Kind] = {
     "condition_task": Kind(True, ("op", "left", "right"), needs_cluster=False),
     "for_each_task": Kind(True, ("inputs",), needs_cluster=False),
     "run_job_task": Kind(True, needs_cluster=False),
-    "spark_submit_task": Kind(False),
-    "sql_task": Kind(False, ("warehouse_id",), needs_cluster=False),
+    "spark_submit_task": Kind(True),
+    "sql_task": Kind(True),
     "dbt_task": Kind(False),
     "pipeline_task": Kind(False),
     "dashboard_task": Kind(False),
@@ -117,10 +117,30 @@ def _run_job(key: str, body: Mapping[str, object]) -> None:
         raise invalid(f"Task {key}: missing required field: run_job_task.job_id")
 
 
+def _sql(key: str, body: Mapping[str, object]) -> None:
+    for field in ("query", "dashboard", "alert"):
+        if field in body:
+            raise not_implemented(
+                f"Task {key}: sql_task.{field}: this workspace keeps no saved {field} of SQL; use sql_task.file"
+            )
+    file = body.get("file")
+    if not isinstance(file, dict) or not isinstance(file.get("path"), str) or not file["path"]:
+        raise invalid(f"Task {key}: missing required field: sql_task.file.path")
+    if file.get("source", "WORKSPACE") != "WORKSPACE":
+        raise not_implemented(f"Task {key}: sql_task.file.source {file['source']} is not served; use WORKSPACE")
+
+
+def _submit(key: str, body: Mapping[str, object]) -> None:
+    if not body.get("parameters"):
+        raise invalid(f"Task {key}: missing required field: spark_submit_task.parameters")
+
+
 _CHECKS = {
     "notebook_task": _notebook,
     "spark_python_task": _python,
     "condition_task": _condition,
     "for_each_task": _for_each,
     "run_job_task": _run_job,
+    "sql_task": _sql,
+    "spark_submit_task": _submit,
 }

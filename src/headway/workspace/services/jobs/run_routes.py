@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from headway.workspace.engine.preparation import log_file
+from headway.workspace.engine.preparation import log_file, record_file
 from headway.workspace.errors import ApiError, invalid, malformed
 from headway.workspace.http import Call, Data, Endpoint, Handler, Need, flag, number
-from headway.workspace.services.jobs import model
+from headway.workspace.services.jobs import exporting, model
 from headway.workspace.services.jobs.asking import idempotency_token, page_of, page_tasks, page_token
 from headway.workspace.services.jobs.kinds import KINDS
 from headway.workspace.services.jobs.launching import Launcher, check_job_parameters, parameters
@@ -78,6 +78,7 @@ class RunRoutes:
             ("runs/get", self.get, view),
             ("runs/list", self.list, Need("jobs", "job_id", "CAN_VIEW")),
             ("runs/get-output", self.get_output, view),
+            ("runs/export", self.export, view),
         ]
         return [
             *(Endpoint("POST", f"/jobs/{name}", handler, VERSIONS, need) for name, handler, need in posts),
@@ -223,6 +224,8 @@ class RunRoutes:
                 result[name] = run.output[name]
         if "notebook_result" in run.output:
             result["notebook_output"] = {"result": run.output["notebook_result"], "truncated": run.output["truncated"]}
+        elif "sql_task" in run.settings:
+            result["sql_output"] = {"query_output": {"query_text": run.settings["sql_task"]["file"]["path"]}}
         elif "notebook_task" in run.settings:
             result["notebook_output"] = {}
         if "child_run_id" in run.output:
@@ -230,6 +233,31 @@ class RunRoutes:
         logs, result["logs_truncated"] = _tail(self._log(run))
         result["logs"] = self._redactor(run.run_id, run.parent_id, run.root_id)(logs)
         return result
+
+    def export(self, call: Call) -> Data:
+        """A notebook's (or SQL task's) run as HTML: its cells and what they showed, as far as it has come."""
+        run = self._runs.run(number(call.data, "run_id"))
+        views = call.data.get("views_to_export") or "CODE"
+        if views not in ("CODE", "DASHBOARDS", "ALL"):
+            raise invalid(f"views_to_export must be CODE, DASHBOARDS or ALL, not {views}")
+        tasks = [run] if run.parent_id is not None else self._runs.tasks(run.run_id)
+        if len(tasks) != 1:
+            raise invalid("Exporting a run with multiple tasks is not supported. Name a task's run_id.")
+        task = tasks[0]
+        if not {"notebook_task", "sql_task"} & task.settings.keys():
+            raise invalid(f"Run {run.run_id} is not the run of a notebook: only those are exported")
+        if views == "DASHBOARDS":
+            return {"views": []}
+        try:
+            lines = record_file(self._log(task)).read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            lines = []
+        head, cells = exporting.entries(lines)
+        name = str(head["path"]).rpartition("/")[2] or str(task.task_key)
+        ended = task.result_state or task.life_cycle_state
+        content = exporting.page(name, f"run {task.run_id}: {ended.lower()}", cells)
+        redact = self._redactor(task.run_id, task.parent_id, task.root_id)
+        return {"views": [{"content": redact(content), "name": name, "type": "NOTEBOOK"}]}
 
     def _log(self, run: Run) -> Path:
         folder = self._engine.run_folder(run.root_id or run.run_id)

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Engine, Row, Select, delete, func, insert, or
 from headway.workspace.clock import now_ms
 from headway.workspace.database import runs
 from headway.workspace.errors import invalid
+from headway.workspace.runtime.tasks import NotebookRun
 from headway.workspace.services.jobs.model import Settings
 from headway.workspace.services.jobs.runs import ACTIVE, Run
 from headway.workspace.services.jobs.tables import repairs
@@ -114,6 +115,43 @@ class RunStore:
         made: Run = self._writer.write(write)
         return made
 
+    def add_notebook_run(self, task: Any, key: str, found: NotebookRun) -> int:
+        """A run that has ended: of a notebook that a task ran. Return its id."""
+        body = {"notebook_path": found.path, "base_parameters": dict(found.parameters)}
+        settings = {"task_key": key, "notebook_task": body}
+        output: dict[str, Any] = {"seconds": found.seconds}
+        if found.result is not None:
+            output |= {"notebook_result": found.result, "truncated": False}
+        if found.error:
+            output["error"] = found.error
+        common = {
+            "job_id": None,
+            "name": key,
+            "creator": task.creator,
+            "parameters": {},
+            "trigger": "ONE_TIME",
+            "life_cycle_state": "TERMINATED",
+            "result_state": found.state,
+            "state_message": found.error,
+            "created_ms": found.started_ms,
+            "started_ms": found.started_ms,
+            "execution_ms": found.started_ms,
+            "ended_ms": found.started_ms + int(found.seconds * 1000),
+            "cluster_id": task.cluster_id,
+        }
+        details = {"workflow_of": task.run_id}
+
+        def write(connection: Connection) -> int:
+            run_id = _insert(
+                connection, {**common, "settings": {"tasks": [settings]}, "details": details, "output": {}}
+            )
+            below = {"parent_id": run_id, "root_id": run_id, "task_key": key, "settings": settings}
+            _insert(connection, {**common, **below, "details": {}, "output": output})
+            return run_id
+
+        made: int = self._writer.write(write)
+        return made
+
     # reading
 
     def run(self, run_id: int) -> Run:
@@ -160,7 +198,14 @@ class RunStore:
         if before is not None:
             query = query.where(runs.c.run_id < before)
         if run_type is not None:
-            query = query.where(runs.c.job_id.is_(None) if run_type == "SUBMIT_RUN" else runs.c.job_id.is_not(None))
+            of_notebook = runs.c.details["workflow_of"].as_string().is_not(None)
+            query = query.where(
+                of_notebook
+                if run_type == "WORKFLOW_RUN"
+                else runs.c.job_id.is_(None) & ~of_notebook
+                if run_type == "SUBMIT_RUN"
+                else runs.c.job_id.is_not(None)
+            )
         if from_ms is not None:
             query = query.where(func.coalesce(runs.c.started_ms, runs.c.created_ms) >= from_ms)
         if to_ms is not None:

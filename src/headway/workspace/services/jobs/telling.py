@@ -27,7 +27,7 @@ def run_json(run: Run, base_url: str, tasks: Sequence[Run] | None) -> dict[str, 
         "trigger": run.trigger,
         "run_name": run.name,
         "run_page_url": f"{base_url}/#job/{run.job_id or 0}/run/{run.run_id}",
-        "run_type": "JOB_RUN" if run.job_id else "SUBMIT_RUN",
+        "run_type": "JOB_RUN" if run.job_id else "WORKFLOW_RUN" if "workflow_of" in run.details else "SUBMIT_RUN",
         "format": "MULTI_TASK",
     }
     if run.root_id is not None:
