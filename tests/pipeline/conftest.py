@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from headway.pipeline.database import Database, open_database
+from support.inbox import Inbox, taking
 from support.served_ci import Ci, copy_files
 from support.served_workspace import FunctionFleet, Served, serving
 
@@ -26,9 +27,27 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield found
 
 
-@pytest.fixture(scope="module")
-def ci(tmp_path_factory: pytest.TempPathFactory, workspace: Served) -> Iterator[Ci]:
-    """A server on SQLite, shared by the tests of a module."""
-    made = Ci(tmp_path_factory.mktemp("ci"), workspace).start()
+@pytest.fixture(scope="session")
+def inbox() -> Iterator[Inbox]:
+    """Takes what the server tells: Slack, commit statuses, mail."""
+    with taking() as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def ci(tmp_path_factory: pytest.TempPathFactory, workspace: Served, inbox: Inbox) -> Iterator[Ci]:
+    """A server on SQLite, shared by all; each test has an application of its own."""
+    options = (
+        *("--slack-env", "SLACK", "--smtp-host", "127.0.0.1", "--smtp-port", str(inbox.smtp_port)),
+        *("--no-smtp-starttls", "--mail-to", "team@example.org", "--output-mib", "1", "--work-gib", "0.05"),
+        *("--build-env", "ALLOWED", "--external-url", "https://ci.example.org"),
+    )
+    variables = {
+        "SLACK": f"{inbox.url}/slack",
+        "STATUS_TOKEN": "a-token-for-statuses",
+        "DEPLOY_TOKEN": "a-secret-of-the-server",
+        "ALLOWED": "seen",
+    }
+    made = Ci(tmp_path_factory.mktemp("ci"), workspace, options, variables).start()
     yield made
     made.close()

@@ -157,6 +157,7 @@ class Ci:
     process: "subprocess.Popen[bytes] | None" = None
     workers: "list[subprocess.Popen[bytes]]" = field(default_factory=list)
     url: str = ""
+    module: str = "headway.cli"
 
     def start(self) -> "Ci":
         """Start it and wait until it answers."""
@@ -190,13 +191,14 @@ class Ci:
             "HEADWAY_WORKSPACE_HOST": self.workspace.url,
             "HEADWAY_STORE": (self.folder / "store").as_uri(),
             "HEADWAY_SERVER_KEY": KEY,
+            "PYTHONPATH": str(Path(__file__).parents[1]),
             "NO_COLOR": "1",
             **self.variables,
         }
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / f"{log}.log").open("ab") as output:
             return subprocess.Popen(
-                [sys.executable, "-m", "headway.cli", command[0], "--no-workspace", *command[1:], *self.options],
+                [sys.executable, "-m", self.module, command[0], "--no-workspace", *command[1:], *self.options],
                 env=variables,
                 stdin=subprocess.DEVNULL,
                 stdout=output,

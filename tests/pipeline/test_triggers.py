@@ -1,0 +1,265 @@
+"""What sets runs off, and what does not: webhooks over HTTP, polling, pull requests."""
+
+import hashlib
+import hmac
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from headway.pipeline import hooks
+from headway.pipeline.model import App
+from support.served_ci import Ci, Remote
+from support.served_workspace import until
+
+SHA = "c" * 40
+PUSH = {"ref": "refs/heads/main", "after": SHA, "repository": {"full_name": "team/hooked"}}
+
+
+@pytest.fixture(scope="module")
+def hooked(ci: Ci, tmp_path_factory: pytest.TempPathFactory) -> Remote:
+    """A registered application whose commits never come."""
+    remote = Remote(tmp_path_factory.mktemp("hooked"), "hooked")
+    remote.commit()
+    ci.add(remote)
+    return remote
+
+
+def runs_of(ci: Ci, app: str) -> list[dict[str, Any]]:
+    """An application's runs."""
+    found: list[dict[str, Any]] = ci.ask("GET", "/runs", app=app)["runs"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("body", "changes", "status", "told"),
+    [
+        (PUSH, {"secret": "wrong"}, 401, "signature is missing or wrong"),
+        (PUSH, {"headers": {"X-Hub-Signature-256": ""}}, 401, "signature is missing or wrong"),
+        (PUSH, {"headers": {"X-Hub-Signature-256": "sha1=abc"}}, 401, "signature is missing or wrong"),
+        (PUSH, {"headers": {"X-GitHub-Delivery": ""}}, 400, "not those of a github webhook"),
+        (b"ref=refs%2Fheads%2Fmain", {}, 400, "not JSON"),
+        (b"[" * 100_000, {}, 400, "not JSON"),
+        (b"[1]", {}, 400, "not a JSON object"),
+        ({**PUSH, "after": "0" * 40}, {}, 200, "was deleted"),
+        ({**PUSH, "after": "; rm -rf /"}, {}, 200, "names no commit"),
+        ({**PUSH, "after": 7, "ref": ["x"], "repository": 3}, {}, 200, "is not a branch"),
+        ({**PUSH, "ref": "refs/tags/v1"}, {}, 200, "is not a branch"),
+        ({**PUSH, "ref": "refs/heads/feature"}, {}, 200, "not delivered from branch feature"),
+        ({**PUSH, "repository": {"full_name": "somebody/else"}}, {}, 200, "about another repository"),
+    ],
+)  # fmt: skip
+def test_a_webhook_that_is_not_good_sets_nothing_off(
+    ci: Ci, hooked: Remote, body: Any, changes: dict[str, Any], status: int, told: str
+) -> None:
+    answer = ci.hook("hooked", "push", body, **changes)
+    assert answer.status_code == status
+    assert told in answer.text
+    assert runs_of(ci, "hooked") == []
+
+
+def test_a_ping_is_answered_and_an_unknown_application_looks_like_a_wrong_signature(ci: Ci, hooked: Remote) -> None:
+    ping = {"zen": "x", "repository": {"full_name": "team/hooked"}}
+    assert ci.hook("hooked", "ping", ping).json()["message"] == "pong"
+    unknown = ci.hook("nobody", "push", PUSH, secret="x")
+    wrong = ci.hook("hooked", "push", PUSH, secret="x")
+    assert (unknown.status_code, unknown.json()) == (wrong.status_code, wrong.json())
+    assert requests.post(f"{ci.url}/hooks/bitbucket/hooked", timeout=10).status_code == 404
+    assert requests.get(f"{ci.url}/api/v1/nothing", timeout=10).status_code == 501
+
+
+def test_a_huge_webhook_is_not_read(ci: Ci, hooked: Remote) -> None:
+    answer = ci.hook("hooked", "push", b" " * (6 * 2**20))
+    assert answer.status_code == 413
+
+
+def test_a_replayed_webhook_and_a_second_one_of_the_same_commit_run_nothing_twice(ci: Ci, tmp_path: Path) -> None:
+    remote = Remote(tmp_path, "replayed")
+    ci.add(remote)
+    commit = remote.commit()
+    first = ci.push(remote, commit, delivery="one")
+    assert ci.push(remote, commit, delivery="one").json() == {
+        "message": "this delivery came before; nothing is done twice",
+        "run": None,
+    }
+    assert ci.push(remote, commit, delivery="two").json()["run"] == first.json()["run"]
+    assert len(runs_of(ci, "replayed")) == 1
+    found = ci.ask("GET", "/apps/replayed/deliveries")["deliveries"]
+    assert sorted((entry["delivery"], entry["run"]) for entry in found) == [
+        ("one", first.json()["run"]),
+        ("two", first.json()["run"]),
+    ]
+
+
+def test_gitlab_and_gitea_are_believed_by_their_own_proofs() -> None:
+    key = b"the server's key"
+    app = App("a", "https://git.example.org/team/a.git", webhook_salt="s")
+    secret, body = hooks.secret_of(key, app), b"{}"
+    assert hooks.secret_of(key, App("a", "", webhook_salt="t")) != secret
+    assert hooks.genuine("gitlab", secret, {"x-gitlab-token": secret}, body)
+    assert not hooks.genuine("gitlab", secret, {"x-gitlab-token": secret + "x"}, body)
+    assert not hooks.genuine("gitlab", secret, {}, body)
+    signature = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    assert hooks.genuine("gitea", secret, {"x-gitea-signature": signature}, body)
+    assert not hooks.genuine("gitea", secret, {"x-gitea-signature": signature}, body + b" ")
+
+    pushed = {
+        "ref": "refs/heads/main",
+        "after": SHA,
+        "user_username": "ann",
+        "project": {"git_http_url": "https://git.example.org/team/a.git"},
+        "commits": [{"id": "d" * 40, "message": "old"}, {"id": SHA, "message": "new\nmore", "author": {"name": "A"}}],
+    }
+    assert hooks.read("gitlab", "Push Hook", pushed) == hooks.Push("main", SHA, "new", "A", "ann")
+    assert hooks.about(app, "gitlab", pushed)
+    assert not hooks.about(app, "gitlab", {"project": {"git_http_url": "https://git.example.org/team/b.git"}})
+    request = {
+        "user": {"username": "bob"},
+        "object_attributes": {
+            "action": "open",
+            "iid": 7,
+            "last_commit": {"id": SHA},
+            "target_branch": "main",
+            "title": "t",
+            "source_project_id": 1,
+            "target_project_id": 2,
+        },
+    }
+    assert hooks.read("gitlab", "Merge Request Hook", request) == hooks.PullRequest(7, "main", SHA, "t", "bob", True)
+    found = hooks.envelope("gitlab", {"x-gitlab-event": "Push Hook", "x-gitlab-event-uuid": "u"}, body)
+    assert found == hooks.Envelope("gitlab", "Push Hook", "u")
+
+
+def test_polling_finds_what_no_webhook_told(ci: Ci, tmp_path: Path) -> None:
+    remote = Remote(tmp_path, "polled")
+    first = remote.commit("one")
+    ci.add(remote, provider="git", full_name="", poll_seconds=0.2)
+    found = until(lambda: runs_of(ci, "polled"), 60)
+    assert [(run["commit"], run["trigger"]) for run in found] == [(first, "poll")]
+    second = remote.commit("two")
+    remote.commit("not for us", branch="feature", push=True)
+    until(lambda: len(runs_of(ci, "polled")) == 2, 60)
+    assert [run["commit"] for run in runs_of(ci, "polled")] == [second, first]
+    assert ci.ended(runs_of(ci, "polled")[0]["id"])["state"] == "succeeded"
+
+
+def test_a_repository_that_vanishes_is_told_of_and_deploys_nothing(ci: Ci, tmp_path: Path) -> None:
+    remote = Remote(tmp_path, "vanished")
+    remote.commit("one")
+    ci.add(remote, poll_seconds=0.2)
+    ci.ended(until(lambda: runs_of(ci, "vanished"), 60)[0]["id"])
+    commit = remote.commit("two", push=False)
+    remote.bare.rename(tmp_path / "elsewhere")
+    app = until(
+        lambda: next((a for a in ci.ask("GET", "/apps")["apps"] if a["name"] == "vanished" and a["problem"]), None)
+    )
+    assert "is gone, or not ours to read" in app["problem"]
+    run = ci.ended(ci.push(remote, commit).json()["run"])
+    assert (run["state"], run["error_code"]) == ("failed", "REMOTE_GONE")
+    (tmp_path / "elsewhere").rename(remote.bare)
+    until(lambda: not ci.ask("GET", "/apps/vanished")["problem"], 60)
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("ext::sh -c touch% /tmp/x", "expected https"),
+        ("https://user:password@git.example.org/x", "holds a password"),
+        ("--upload-pack=touch /tmp/x", "expected https"),
+        ("file:///nowhere/at/all.git", "gone, or not ours"),
+    ],
+)
+def test_a_remote_that_cannot_be_is_not_registered(ci: Ci, url: str, why: str) -> None:
+    answer = ci.raw("POST", "/apps", name="bad", repository=url)
+    assert answer.status_code >= 400
+    assert why in answer.json()["error"]["message"]
+    assert "password@" not in answer.text
+
+
+def pull_request(commit: str, number: int, *, fork: bool, name: str) -> dict[str, Any]:
+    """What GitHub sends for a pull request."""
+    ours = {"full_name": f"team/{name}"}
+    return {
+        "action": "opened",
+        "number": number,
+        "repository": ours,
+        "pull_request": {
+            "title": "a better score",
+            "user": {"login": "eve"},
+            "head": {"sha": commit, "repo": {"full_name": f"eve/{name}"} if fork else ours},
+            "base": {"ref": "main", "repo": ours},
+        },
+    }
+
+
+def test_a_pull_request_is_tested_and_planned_and_never_deployed(ci: Ci, tmp_path: Path) -> None:
+    remote = Remote(tmp_path, "pulled")
+    ci.add(remote, pull_requests="same-repository")
+    run = ci.ended(ci.push(remote, remote.commit("one")).json()["run"])
+    assert run["state"] == "succeeded"
+    commit = remote.commit("two", push=False)
+    remote.git("push", "--quiet", "origin", "HEAD:refs/pull/7/head")
+
+    checked = ci.ended(
+        ci.hook("pulled", "pull_request", pull_request(commit, 7, fork=False, name="pulled")).json()["run"]
+    )
+    assert (checked["state"], checked["kind"], checked["version"]) == ("succeeded", "pull_request", None)
+    steps = [(step["name"], step["environment"]) for step in checked["steps"]]
+    assert steps == [("checkout", None), ("test", None), ("build", None), ("plan", "stage"), ("plan", "production")]
+    assert "1.0.2" in checked["steps"][3]["data"]["text"]
+    assert [entry["version"] for entry in ci.ask("GET", "/apps/pulled/releases")["releases"]] == ["1.0.1"]
+    assert {view["state"]["version"] for view in ci.ask("GET", "/apps/pulled/environments")["environments"]} == {
+        "1.0.1"
+    }
+
+    ignored = ci.hook("pulled", "pull_request", pull_request("d" * 40, 8, fork=True, name="pulled")).json()
+    assert ignored == {"message": "pull request 8 comes from a fork, and pulled runs none of those", "run": None}
+
+
+def test_a_fork_gets_no_secret(ci: Ci, tmp_path: Path) -> None:
+    remote = Remote(tmp_path, "forked")
+    ci.add(remote, pull_requests="all")
+    ci.ended(ci.push(remote, remote.commit("one")).json()["run"])
+    remote.write("test.sh", "env; cat /proc/$PPID/environ | tr '\\0' '\\n' > /dev/null; exit 0")
+    toml = (remote.clone / "headway.toml").read_text()
+    remote.write("headway.toml", toml.replace('prefix = ""', 'prefix = "${env.DEPLOY_TOKEN:-none}"'))
+    commit = remote.commit("two", push=False)
+    remote.git("push", "--quiet", "origin", "HEAD:refs/pull/9/head")
+    run = ci.ended(ci.hook("forked", "pull_request", pull_request(commit, 9, fork=True, name="forked")).json()["run"])
+    assert (run["state"], run["trusted"]) == ("succeeded", False), run["reason"]
+    assert [(step["name"], step["state"]) for step in run["steps"]][-1] == ("plan", "skipped")
+    log = ci.text(run["id"], 2)
+    assert "ALLOWED=seen" in log
+    assert "TOKEN" not in log
+    assert "a-secret-of-the-server" not in json.dumps(run)
+
+
+def test_a_branch_force_pushed_meanwhile_is_not_deployed(ci: Ci, tmp_path: Path) -> None:
+    remote = Remote(tmp_path, "forced")
+    remote.commit("base")
+    ci.add(remote)
+    gate = tmp_path / "go"
+    remote.write("test.sh", f"while [ ! -e {gate} ]; do sleep 0.05; done")
+    commit = remote.commit("regretted")
+    run = ci.push(remote, commit).json()["run"]
+    ci.reaches(run, lambda found: any(step["name"] == "test" for step in found["steps"]))
+    remote.git("reset", "--quiet", "--hard", "HEAD~1")
+    remote.commit("another history")
+    gate.touch()
+    ended = ci.ended(run)
+    assert ended["state"] == "superseded"
+    assert "was force-pushed" in ended["reason"]
+    assert ci.ask("GET", "/apps/forced/deployments")["deployments"] == []
+
+    gone = ci.ended(ci.push(remote, "e" * 40).json()["run"])
+    assert (gone["state"], gone["error_code"]) == ("failed", "COMMIT_GONE")
+
+
+def test_git_is_asked_for_nothing_that_could_be_an_option(ci: Ci, hooked: Remote) -> None:
+    for reference in ("--output=/tmp/x", "-x", "no such", "main^{tree}"):
+        answer = ci.raw("POST", "/apps/hooked/runs", ref=reference)
+        assert answer.status_code >= 400, reference
+    assert subprocess.run(["test", "-e", "/tmp/x"], check=False).returncode == 1
