@@ -37,7 +37,7 @@ def test_python_sql_and_scala_share_a_session(driver: Driver, context: str) -> N
     answered = driver.execute(context, "SCALA", scala)
     assert answered.state == "FINISHED", answered
     assert "\n20\n" in answered.text.replace("most: Long = 20", "")
-    again = driver.execute(context, "SCALA", "display(spark.range(most).filter(_ < 2).toDF)")
+    again = driver.execute(context, "SCALA", 'display(spark.range(most).where("id < 2"))')
     assert (again.kind, again.rows) == ("table", ((0,), (1,)))
 
 
@@ -107,6 +107,7 @@ def test_a_statement_gives_typed_columns_and_text(run: Runner) -> None:
         SqlParameter("who", "it's"),
         SqlParameter("day", "5", "INT"),
     )
+    assert outcome.state == "SUCCESS", outcome
     assert outcome.sql is not None, outcome
     assert outcome.sql.rows == (
         ("1", "1.50", "2024-01-02T03:04:05.000Z", "[1,2]", '{"x":"2024-01-02"}', None, "YWI=", "it's", "6"),

@@ -120,7 +120,7 @@ def test_a_notebook_that_fails_names_its_line(run: Runner) -> None:
     outcome = run.notebook("# Databricks notebook source\nx = 1\n# COMMAND ----------\n\nx / 0\n")
     assert outcome.error == "ZeroDivisionError: division by zero"
     assert "in notebook /Shared/n, line 5" in outcome.error_trace
-    assert "SCALA notebooks are not served" in run.notebook("val x = 1", "SCALA").error
+    assert "R notebooks are not served" in run.notebook("x <- 1", "R").error
 
 
 def test_dbfs_is_one_place_for_spark_python_and_dbutils(run: Runner) -> None:

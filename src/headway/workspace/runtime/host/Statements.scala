@@ -24,8 +24,9 @@ object Statements {
     val given = request.path("parameters").asScala.toSeq
     val arguments = given.map { entry =>
       val value = if (entry.path("value").isNull || entry.path("value").isMissingNode) null else entry.get("value").asText
-      entry.get("name").asText -> lit(value).cast(text(entry, "type").getOrElse("STRING"))
-    }.toMap
+      // A value, not a cast: behind a parser that was put around Spark's, only literals are taken as arguments.
+      entry.get("name").asText -> session.sql("SELECT 1").select(lit(value).cast(text(entry, "type").getOrElse("STRING"))).head.get(0)
+    }.toMap[String, Any]
     val frame = if (arguments.isEmpty) session.sql(request.get("statement").asText) else session.sql(request.get("statement").asText, arguments)
     val fields = frame.schema.fields
     val answer = Host.json.createObjectNode()
