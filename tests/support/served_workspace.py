@@ -33,6 +33,8 @@ class FunctionDriver:
     def __init__(self, fleet: "FunctionFleet", folder: Path) -> None:
         self.fleet, self.folder = fleet, folder
         self.alive = True
+        self.tainted = False
+        self.outcomes: dict[str, TaskOutcome] = {}
         self._cancels: dict[str, threading.Event] = {}
         (folder / "logs").mkdir(parents=True)
 
@@ -53,6 +55,10 @@ class FunctionDriver:
             return TaskOutcome("CANCELED")
         return TaskOutcome("SUCCESS", notebook_result=result if isinstance(request.task, NotebookTask) else None)
 
+    def resume(self, run_id: str) -> TaskOutcome | None:
+        """What came of a run that began before."""
+        return self.outcomes.get(run_id)
+
     def cancel(self, run_id: str) -> None:
         """End a run."""
         self._cancels.setdefault(run_id, threading.Event()).set()
@@ -66,9 +72,20 @@ class FunctionFleet:
     requests: list[TaskRequest] = field(default_factory=list)
     specs: list[DriverSpec] = field(default_factory=list)
     live: list[FunctionDriver] = field(default_factory=list)
+    left: dict[Path, FunctionDriver] = field(default_factory=dict)
     refuse: DriverFailed | None = None
 
-    def acquire(self, spec: DriverSpec) -> FunctionDriver:
+    def open(self) -> None:
+        """Nothing is kept warm."""
+
+    def adopt(self, spec: DriverSpec) -> FunctionDriver:
+        """One of `left`, by its folder."""
+        if spec.folder not in self.left:
+            raise DriverFailed("DRIVER_UNREACHABLE", "the driver has ended")
+        self.live.append(self.left[spec.folder])
+        return self.live[-1]
+
+    def acquire(self, spec: DriverSpec, pool: str | None = None) -> FunctionDriver:
         """A new one."""
         if self.refuse is not None:
             raise self.refuse
@@ -79,7 +96,9 @@ class FunctionFleet:
 
     def discard(self, driver: Any) -> None:
         """End it."""
-        self.live.remove(driver)
+        if driver in self.live:
+            self.live.remove(driver)
+        driver.alive = False
 
     def close(self) -> None:
         """End all."""

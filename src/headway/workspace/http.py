@@ -83,7 +83,7 @@ def answer_error(error: Exception, request: Request) -> Response:
 
 async def read_data(request: Request) -> Data:
     """The request's fields. Raise ApiError where the body is too large, or is not what it says it is."""
-    data: Data = dict(request.query_params)
+    data: Data = _query(request)
     kind = request.headers.get("content-type", "").partition(";")[0].strip()
     if kind in ("multipart/form-data", "application/x-www-form-urlencoded"):
         _check_length(request)
@@ -101,6 +101,17 @@ async def read_data(request: Request) -> Data:
             raise malformed("Could not parse request object: expected a JSON object")
         data.update(parsed)
     return data
+
+
+def _query(request: Request) -> Data:
+    """The query's fields; one that is repeated (as the SDK sends a list) is a list."""
+    found: Data = {}
+    for name, value in request.query_params.multi_items():
+        if name in found:
+            found[name] = [*(found[name] if isinstance(found[name], list) else [found[name]]), value]
+        else:
+            found[name] = value
+    return found
 
 
 def _check_length(request: Request) -> None:

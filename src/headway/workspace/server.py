@@ -14,14 +14,17 @@ from headway.workspace.auth import Tokens
 from headway.workspace.catalogue import Catalogue
 from headway.workspace.database import open_database
 from headway.workspace.engine.engine import Engine
-from headway.workspace.engine.job_clusters import Fleet, JobClusters
+from headway.workspace.engine.job_clusters import Fleet, RunClusters
 from headway.workspace.engine.preparation import Files
 from headway.workspace.errors import ApiError, invalid, not_implemented
 from headway.workspace.http import answer_error, routes
 from headway.workspace.paths import dbfs_path
+from headway.workspace.runtime.leftovers import end_leftovers
 from headway.workspace.runtime.tasks import FileRoots
+from headway.workspace.services.clusters.planning import Planning
 from headway.workspace.services.clusters.routes import ClusterRoutes
 from headway.workspace.services.clusters.store import ClusterStore
+from headway.workspace.services.clusters.supervisor import ClusterSupervisor, Watcher
 from headway.workspace.services.dbfs.routes import DbfsRoutes
 from headway.workspace.services.dbfs.store import DbfsStore
 from headway.workspace.services.files.routes import FilesRoutes
@@ -51,14 +54,18 @@ class Workspace:
         self.files = FilesStore(database, settings.files, drafts)
         for folder in ("/Shared", "/Users"):
             self.files.mkdirs(folder)
-        self.clusters = ClusterStore(database)
-        self.clusters.end_all("The workspace was restarted")
         self.jobs = JobStore(database)
         roots = FileRoots(settings.dbfs, settings.files, settings.volumes)
         self.fleet = fleet
+        clusters = ClusterStore(database)
+        plan = Planning(catalogue, roots, settings.data / "clusters")
+        self.clusters = ClusterSupervisor(clusters, fleet, plan, settings.data / "cluster-logs")
+        self.watcher = Watcher(self.clusters)
         self.engine = Engine(
             self.jobs,
-            lambda keep: JobClusters(fleet, self.clusters, catalogue, roots, settings.data / "clusters", keep),
+            lambda run, folder: RunClusters(
+                self.clusters, run.run_id, run.creator, run.settings.get("job_clusters") or [], folder
+            ),
             Files(self._local_file, self._notebook),
             settings.data / "runs",
             base_url,
@@ -66,7 +73,7 @@ class Workspace:
         services = (
             DbfsRoutes(self.dbfs),
             FilesRoutes(self.files),
-            ClusterRoutes(self.clusters, catalogue),
+            ClusterRoutes(clusters, self.clusters, catalogue),
             JobRoutes(self.jobs, self.engine, catalogue),
             LibraryRoutes(
                 LibraryStore(database), drafts, settings.allow_download, self._place_in_dbfs, self._remove_from_dbfs
@@ -76,9 +83,20 @@ class Workspace:
         )
         self.endpoints = [endpoint for service in services for endpoint in service.endpoints()]
 
+    def recover(self) -> None:
+        """Take up what an earlier process left: drivers that live, runs on them, runs that wait. End the rest."""
+        adopted = self.clusters.adopt()
+        end_leftovers(self.settings.data / "clusters", adopted)
+        self.fleet.open()
+        self.engine.recover()
+        self.clusters.abandoned(lambda run_id: self.jobs.run(run_id).active)
+        self.watcher.start()
+
     def close(self) -> None:
         """End every run and every driver."""
+        self.watcher.close()
         self.engine.close()
+        self.clusters.close()
         self.fleet.close()
 
     def _local_file(self, path: str) -> Path:
@@ -114,7 +132,7 @@ def create_app(workspace: Workspace, on_start: Callable[[], None] = lambda: None
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        workspace.engine.recover()
+        workspace.recover()
         on_start()
         yield
         workspace.close()

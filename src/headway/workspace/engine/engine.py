@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from headway.workspace.clock import now_ms
-from headway.workspace.engine.job_clusters import JobClusters
+from headway.workspace.engine.job_clusters import RunClusters
 from headway.workspace.engine.preparation import Files
 from headway.workspace.engine.runner import Runner
 
@@ -34,10 +34,10 @@ class Records(Protocol):
 
 
 class Engine:
-    """Runs by id. `clusters` makes the clusters of a run, given the run's folder."""
+    """Runs by id. `clusters` gives the clusters of a run, given the run and its folder."""
 
     def __init__(
-        self, records: Records, clusters: Callable[[Path], JobClusters], files: Files, folder: Path, base_url: str
+        self, records: Records, clusters: Callable[[Any, Path], RunClusters], files: Files, folder: Path, base_url: str
     ) -> None:
         self._records, self._clusters, self._files, self._folder = records, clusters, files, folder
         self.base_url = base_url
@@ -51,21 +51,15 @@ class Engine:
         return self._folder / str(run_id)
 
     def recover(self) -> None:
-        """What a workspace that was killed left behind: runs that had begun end, those that waited begin."""
-        for run in self._records.active_runs():
-            if run.life_cycle_state == "QUEUED":
-                continue
-            message = "The workspace was restarted while the run was active."
-            values = {
-                "life_cycle_state": "INTERNAL_ERROR",
-                "result_state": "FAILED",
-                "state_message": message,
-                "termination_code": "INTERNAL_ERROR",
-                "ended_ms": now_ms(),
-            }
-            self._records.end_tasks(run.run_id, None, **values)
-            self._records.change(run.run_id, **values)
-        for run in self._records.active_runs():
+        """What a workspace that was killed left behind: runs that had begun go on, on drivers that live; those that
+        waited begin. See `resumption`."""
+        found = self._records.active_runs()
+        for run in found:
+            if run.life_cycle_state in ("RUNNING", "TERMINATING"):
+                self._begin(run, resumed=True)
+                if run.life_cycle_state == "TERMINATING":
+                    self.cancel(run.run_id)
+        for run in found:
             self.submit(run.run_id)
 
     def submit(self, run_id: int) -> None:
@@ -81,16 +75,22 @@ class Engine:
                 else:
                     self._skip(run_id)
                 return
+            self._begin(run)
+
+    def _begin(self, run: Any, *, resumed: bool = False) -> None:
+        run_id = run.run_id
+        with self._lock:
             folder = self.run_folder(run_id)
             folder.mkdir(parents=True, exist_ok=True)
             runner = Runner(
                 run,
                 self._records.tasks(run_id),
                 self._records,
-                self._clusters(folder),
+                self._clusters(run, folder),
                 self._files,
                 folder,
                 self.base_url,
+                resumed,
             )
             self._runners[run_id] = runner
             thread = threading.Thread(target=self._execute, args=(run_id, runner), name=f"run-{run_id}", daemon=True)

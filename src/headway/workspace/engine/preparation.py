@@ -83,7 +83,7 @@ def request(
     except ValueError as error:
         raise CannotRun(str(error)) from None
     return TaskRequest(
-        run_id=f"{situation.task_run_id}-{situation.attempt}",
+        run_id=driver_run(situation.task_run_id, situation.attempt),
         task=task,
         libraries=held,
         log=log_file(folder, situation.task_key),
@@ -95,6 +95,11 @@ def request(
             "workspace_url": situation.base_url,
         },
     )
+
+
+def driver_run(task_run_id: int, attempt: int) -> str:
+    """What an attempt of a task is called on its driver."""
+    return f"{task_run_id}-{attempt}"
 
 
 def log_file(folder: Path, task_key: str) -> Path:

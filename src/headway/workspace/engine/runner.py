@@ -3,14 +3,17 @@
 import logging
 import queue
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 from headway.workspace.clock import now_ms
+from headway.workspace.engine import resumption
 from headway.workspace.engine.decisions import Node, decide, retries_left, run_result
-from headway.workspace.engine.job_clusters import JobCluster, JobClusters
-from headway.workspace.engine.preparation import CannotRun, Files, Situation, request
+from headway.workspace.engine.job_clusters import RunClusters
+from headway.workspace.engine.preparation import CannotRun, Files, Situation, driver_run, request
+from headway.workspace.engine.resumption import Standing
+from headway.workspace.errors import ApiError
 from headway.workspace.runtime.tasks import DriverFailed, TaskOutcome
 
 logger = logging.getLogger(__name__)
@@ -36,6 +39,7 @@ class ActiveRun(Protocol):
     settings: Mapping[str, Any]
     parameters: Mapping[str, Any]
     created_ms: int
+    execution_ms: int | None
 
 
 class RunRecords(Protocol):
@@ -53,10 +57,11 @@ class Runner:
         run: ActiveRun,
         tasks: list[Any],
         records: RunRecords,
-        clusters: JobClusters,
+        clusters: RunClusters,
         files: Files,
         folder: Path,
         base_url: str,
+        resumed: bool = False,
     ) -> None:
         self._run, self._records, self._clusters = run, records, clusters
         self._files, self._folder, self._base_url = files, folder, base_url
@@ -69,12 +74,9 @@ class Runner:
             )
             for key, task in self._tasks.items()
         ]
-        self._shared = {
-            entry["job_cluster_key"]: JobCluster(
-                entry["job_cluster_key"], entry["new_cluster"], run.run_id, run.creator
-            )
-            for entry in run.settings.get("job_clusters", [])
-        }
+        self._results = resumption.results(tasks) if resumed else {}
+        self._standings = resumption.standings(tasks) if resumed else {}
+        self._resumed = resumed
         self._ended: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
         self._stop = threading.Event()
         self._stopped_as, self._stop_message = "CANCELED", ""
@@ -98,11 +100,15 @@ class Runner:
     def execute(self) -> str:
         """Run every task; return the run's result state."""
         began = now_ms()
+        if self._resumed:
+            self._clusters.take_over()
+            began = self._run.execution_ms or began
         self._records.change(
             self._run.run_id, life_cycle_state="RUNNING", started_ms=began, execution_ms=began, state_message="In run"
         )
-        timer = self._timer(self._run.settings.get("timeout_seconds", 0), self.cancel)
-        results: dict[str, str] = {}
+        limit = resumption.left_s(self._run.settings.get("timeout_seconds", 0), began, now_ms())
+        timer = self._timer(limit, self.cancel)
+        results = dict(self._results)
         started: set[str] = set()
         try:
             while len(results) < len(self._nodes):
@@ -121,20 +127,18 @@ class Runner:
         finally:
             if timer is not None:
                 timer.cancel()
-            for cluster in self._shared.values():
-                self._clusters.end(cluster)
+            self._clusters.end_all()
         if self._stop.is_set():
             return self._stopped_as
         return run_result(self._nodes, results)
 
     def _close_unused(self, done: set[str]) -> None:
         """End a shared cluster as soon as no task is left that may want it."""
-        for key, cluster in self._shared.items():
-            users = {name for name, task in self._tasks.items() if task.settings.get("job_cluster_key") == key}
+        for name, users in self._clusters.shared_by({key: task.settings for key, task in self._tasks.items()}).items():
             if users and users <= done:
-                self._clusters.end(cluster)
+                self._clusters.end(name)
 
-    def _timer(self, seconds: int, act: Any) -> threading.Timer | None:
+    def _timer(self, seconds: float, act: Any) -> threading.Timer | None:
         if not seconds:
             return None
         timer = threading.Timer(seconds, act, args=("TIMEDOUT",))
@@ -153,9 +157,11 @@ class Runner:
 
     def _attempts(self, key: str) -> str:
         settings = self._tasks[key].settings
-        attempt = 0
+        standing = self._standings.pop(key, Standing(0))
+        attempt = standing.attempt
         while True:
-            result = self._attempt(key, attempt)
+            result = self._go_on(key, standing) if standing.cluster_id else self._attempt(key, attempt)
+            standing = Standing(attempt)
             if self._stop.is_set() or not retries_left(
                 result, attempt, settings.get("max_retries", 0), settings.get("retry_on_timeout", False)
             ):
@@ -166,15 +172,36 @@ class Runner:
                 return self._stopped_as
             attempt += 1
 
+    def _go_on(self, key: str, standing: Standing) -> str:
+        """Wait for an attempt that was running when the workspace was killed; one that never began, begins."""
+        task, attempt = self._tasks[key], standing.attempt
+        cluster_id = str(standing.cluster_id)
+        run_id = driver_run(task.run_id, attempt)
+        timed_out = threading.Event()
+        try:
+            with self._clusters.adopted(cluster_id) as driver:
+                outcome = self._watched(
+                    key, driver, run_id, timed_out, lambda: driver.resume(run_id), standing.since_ms
+                )
+            self._clusters.release(key, task.settings)
+            return (
+                self._attempt(key, attempt)
+                if outcome is None
+                else self._told(key, attempt, outcome, timed_out.is_set())
+            )
+        except (DriverFailed, ApiError) as failed:
+            if self._stop.is_set():
+                return self._end_task(key, self._stopped_as, self._stop_message)
+            self._clusters.release(key, task.settings)
+            message = f"The run was going when the workspace ended, and its driver is gone: {failed}"
+            output = {"attempt": attempt, "error": message}
+            return self._end_task(key, "FAILED", message, code="DRIVER_ERROR", output=output)
+
     def _attempt(self, key: str, attempt: int) -> str:
         task = self._tasks[key]
         if self._stop.is_set():
             self._end_task(key, self._stopped_as, self._stop_message)
             return self._stopped_as
-        own = None
-        cluster = self._shared.get(task.settings.get("job_cluster_key", ""))
-        if cluster is None:
-            own = cluster = JobCluster(key, task.settings["new_cluster"], self._run.run_id, self._run.creator)
         self._records.change(
             task.run_id,
             life_cycle_state="PENDING",
@@ -182,19 +209,22 @@ class Runner:
             state_message="Waiting for cluster",
             output={"attempt": attempt},
         )
+        on: list[str] = []
+
+        def on_cluster(cluster_id: str) -> None:
+            on.append(cluster_id)
+            self._records.change(task.run_id, cluster_id=cluster_id)
+
         try:
-            driver = self._clusters.driver(cluster, lambda id_: self._records.change(task.run_id, cluster_id=id_))
-            return self._on(driver, task, key, attempt, cluster.cluster_id)
-        except CannotRun as cannot:
+            with self._clusters.driver(key, task.settings, on_cluster) as driver:
+                return self._on(driver, task, key, attempt, on[0])
+        except (CannotRun, ApiError) as cannot:
             return self._end_task(key, "FAILED", str(cannot), output={"attempt": attempt, "error": str(cannot)})
         except DriverFailed as failed:
             if self._stop.is_set():
                 return self._end_task(key, self._stopped_as, self._stop_message)
             output = {"attempt": attempt, "error": failed.message}
             return self._end_task(key, "FAILED", failed.message, code="DRIVER_ERROR", output=output)
-        finally:
-            if own is not None:
-                self._clusters.end(own)
 
     def _on(self, driver: Any, task: TaskRun, key: str, attempt: int, cluster_id: str) -> str:
         defaults = {entry["name"]: entry.get("default", "") for entry in self._run.settings.get("parameters", [])}
@@ -214,25 +244,42 @@ class Runner:
             task.settings, self._run.parameters, {**defaults, **given}, situation, self._files, self._folder
         )
         timed_out = threading.Event()
-
-        def time_out(_: str) -> None:
-            timed_out.set()
-            driver.cancel(asked.run_id)
-
         with self._lock:
             if self._stop.is_set():
                 return self._end_task(key, self._stopped_as, self._stop_message)
-            self._live[key] = (driver, asked.run_id)
         self._records.change(task.run_id, life_cycle_state="RUNNING", execution_ms=now_ms(), state_message="In run")
-        timer = self._timer(task.settings.get("timeout_seconds", 0), time_out)
+        outcome = self._watched(key, driver, asked.run_id, timed_out, lambda: driver.run(asked))
+        return self._told(key, attempt, outcome or TaskOutcome("CANCELED"), timed_out.is_set())
+
+    def _watched(
+        self,
+        key: str,
+        driver: Any,
+        run_id: str,
+        timed_out: threading.Event,
+        wait: Callable[[], TaskOutcome | None],
+        since_ms: int | None = None,
+    ) -> TaskOutcome | None:
+        """Wait for a run of a driver, which meanwhile the run's cancel or the task's timeout may end."""
+
+        def time_out(_: str) -> None:
+            timed_out.set()
+            driver.cancel(run_id)
+
+        with self._lock:
+            self._live[key] = (driver, run_id)
+            stopped = self._stop.is_set()
+        if stopped:
+            driver.cancel(run_id)
+        limit = resumption.left_s(self._tasks[key].settings.get("timeout_seconds", 0), since_ms, now_ms())
+        timer = self._timer(limit, time_out)
         try:
-            outcome = driver.run(asked)
+            return wait()
         finally:
             if timer is not None:
                 timer.cancel()
             with self._lock:
                 self._live.pop(key, None)
-        return self._told(key, attempt, outcome, timed_out.is_set())
 
     def _told(self, key: str, attempt: int, outcome: TaskOutcome, timed_out: bool) -> str:
         output: dict[str, Any] = {"attempt": attempt, "seconds": outcome.seconds}

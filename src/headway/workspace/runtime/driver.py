@@ -1,6 +1,5 @@
 """A driver as its supervisor sees it: start, run tasks, cancel, stop."""
 
-import contextlib
 import json
 import os
 import shutil
@@ -9,11 +8,13 @@ import socket
 import subprocess
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from headway.workspace.runtime import launch
+from headway.workspace.runtime.adopted import UNKNOWN_STATUS, AdoptedProcess, DriverProcess, end_group
 from headway.workspace.runtime.hostjar import make_folders, prepare
 from headway.workspace.runtime.overlays import overlay
 from headway.workspace.runtime.tasks import (
@@ -29,6 +30,7 @@ from headway.workspace.runtime.tasks import (
 
 LEASE_SECONDS = 60
 START_SECONDS = 180
+KEPT_OUTCOMES = 200
 _POLL_SECONDS = 0.02
 
 
@@ -39,9 +41,7 @@ class Driver:
     `tainted` becomes true when a run left a thread behind that cannot be ended (an endless loop on the JVM).
     """
 
-    def __init__(
-        self, spec: DriverSpec, cache: Path, process: "subprocess.Popen[bytes]", said: Mapping[str, Any]
-    ) -> None:
+    def __init__(self, spec: DriverSpec, cache: Path, process: DriverProcess, said: Mapping[str, Any]) -> None:
         self.spec = spec
         self.folder = spec.folder
         self.tainted = False
@@ -54,8 +54,12 @@ class Driver:
         self._address = ("127.0.0.1", int(said["port"]))
         self._secret: str = said["secret"]
         self._stopping = threading.Lock()
+        self._told: deque[Path] = deque()
         # One connection stays open for the driver's whole life: while it is, the driver does not end itself.
         self._lease = self._connect()
+        self._lease.sendall(b'{"op": "lease"}\n')
+        if not self._lease.makefile("rb").readline():
+            raise self._died(None)
 
     @classmethod
     def start(cls, spec: DriverSpec, cache: Path) -> "Driver":
@@ -75,8 +79,23 @@ class Driver:
         try:
             return cls(spec, cache, process, _announced(spec.folder, process))
         except BaseException:
-            _kill(process)
+            end_group(process)
             raise
+
+    @classmethod
+    def adopt(cls, spec: DriverSpec, cache: Path) -> "Driver":
+        """Take over the driver that an earlier process left in `spec.folder`. Raise DriverFailed where none is there.
+
+        Its runs go on: see `resume`.
+        """
+        try:
+            said = json.loads((spec.folder / "driver.json").read_text())
+            process = AdoptedProcess(int(said["pid"]), str(spec.folder))
+        except FileNotFoundError:
+            raise DriverFailed("DRIVER_UNREACHABLE", "the driver was not ready") from None
+        except ProcessLookupError:
+            raise _failure(spec.folder, UNKNOWN_STATUS) from None
+        return cls(spec, cache, process, said)
 
     @property
     def pid(self) -> int:
@@ -98,10 +117,28 @@ class Driver:
         except ValueError as error:  # a library that cannot be used
             _append(request.log, f"{error}\n")
             return TaskOutcome("FAILED", str(error))
-        answer = self._ask(message)
+        start = {"op": "start", "run": request.run_id, "task": message}
+        _, answer = self._ask(start, {"op": "await", "run": request.run_id})
+        return self._outcome(request.run_id, answer, began)
+
+    def resume(self, run_id: str) -> TaskOutcome | None:
+        """Wait for the end of a run that was begun before, also by an earlier process; None where it never was.
+
+        `seconds` of the outcome are those of the waiting. Raise DriverFailed where the driver dies meanwhile.
+        """
+        began = time.monotonic()
+        (answer,) = self._ask({"op": "await", "run": run_id})
+        return None if answer.get("unknown") else self._outcome(run_id, answer, began)
+
+    def _outcome(self, run_id: str, answer: Mapping[str, Any], began: float) -> TaskOutcome:
         if answer.get("tainted"):
             self.tainted = True
-        told = _told(message)
+        path = self._outcome_file(run_id)
+        told = _told(path)
+        # It is kept for a while, as the host keeps its answer: this process may be killed before anyone noted the end.
+        self._told.append(path)
+        if len(self._told) > KEPT_OUTCOMES:
+            self._told.popleft().unlink(missing_ok=True)
         state: Literal["SUCCESS", "FAILED", "CANCELED"] = answer["state"]
         return TaskOutcome(
             state=state,
@@ -110,6 +147,17 @@ class Driver:
             notebook_result=told.get("notebook_result"),
             seconds=time.monotonic() - began,
         )
+
+    def _outcome_file(self, run_id: str) -> Path:
+        return self.folder / "runs" / f"{run_id}.json"
+
+    def resize(self, workers: int) -> bool:
+        """Ask Spark for this many executors; false where its master has none of its own (`local`)."""
+        return bool(self._ask({"op": "resize", "workers": workers})[0]["done"])
+
+    def why_dead(self) -> DriverFailed:
+        """Why it has ended, once it has."""
+        return self._died(None)
 
     def cancel(self, run_id: str) -> None:
         """End a run's Spark jobs, streams, threads and processes; its `run` returns CANCELED."""
@@ -125,7 +173,7 @@ class Driver:
                     self._process.wait(timeout=5)
                 except (DriverFailed, subprocess.TimeoutExpired):
                     pass
-            _kill(self._process)
+            end_group(self._process)
             self._lease.close()
             shutil.rmtree(self.folder / "tmp", ignore_errors=True)
 
@@ -137,12 +185,11 @@ class Driver:
         if isinstance(task, JarTask):
             return {"op": "jar", "main_class": task.main_class, "parameters": list(task.parameters), **common}
         packages = [library.path for library in request.libraries if library.kind in ("whl", "egg")]
-        folder = self.folder / "runs"
-        folder.mkdir(exist_ok=True)
+        (self.folder / "runs").mkdir(exist_ok=True)
         roots = self.spec.roots
         python = {
             "log": str(request.log),
-            "outcome": str(folder / f"{request.run_id}.json"),
+            "outcome": str(self._outcome_file(request.run_id)),
             "python_path": [str(overlay(package, self.spec.runtime, self._cache)) for package in packages],
             "env": dict(self.spec.env),
             "context": dict(request.context),
@@ -171,19 +218,24 @@ class Driver:
         connection.sendall(self._secret.encode() + b"\n")
         return connection
 
-    def _ask(self, message: Mapping[str, Any]) -> dict[str, Any]:
+    def _ask(self, *messages: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Send these on one connection; return their answers. Raise DriverFailed."""
+        answers = []
         try:
             with self._connect() as connection:
-                connection.sendall(json.dumps(message).encode() + b"\n")
-                line = connection.makefile("rb").readline()
+                connection.sendall(b"".join(json.dumps(message).encode() + b"\n" for message in messages))
+                lines = connection.makefile("rb")
+                for _ in messages:
+                    line = lines.readline()
+                    if not line:
+                        raise self._died(None)
+                    answer: dict[str, Any] = json.loads(line)
+                    if "failure" in answer:
+                        raise DriverFailed("DRIVER_UNREACHABLE", f"the driver could not do it: {answer['failure']}")
+                    answers.append(answer)
         except OSError as error:
             raise self._died(error) from error
-        if not line:
-            raise self._died(None)
-        answer: dict[str, Any] = json.loads(line)
-        if "failure" in answer:
-            raise DriverFailed("DRIVER_UNREACHABLE", f"the driver could not do it: {answer['failure']}")
-        return answer
+        return answers
 
     def _died(self, cause: Exception | None) -> DriverFailed:
         try:
@@ -193,7 +245,7 @@ class Driver:
         return _failure(self.folder, status)
 
 
-def _announced(folder: Path, process: "subprocess.Popen[bytes]") -> dict[str, Any]:
+def _announced(folder: Path, process: DriverProcess) -> dict[str, Any]:
     """What the driver writes when it is ready."""
     path = folder / "driver.json"
     deadline = time.monotonic() + START_SECONDS
@@ -215,6 +267,8 @@ def _announced(folder: Path, process: "subprocess.Popen[bytes]") -> dict[str, An
 def _failure(folder: Path, status: int) -> DriverFailed:
     """Why a driver ended, from its exit status and the end of what it printed. JVM: 3 means out of memory."""
     tail = "".join(_tail(folder / "logs" / name) for name in ("stdout", "stderr"))[-2000:]
+    if status == UNKNOWN_STATUS and "OutOfMemoryError" not in tail:
+        return DriverFailed("DRIVER_UNREACHABLE", f"the driver has ended. {tail.strip()}".strip())
     if status == -signal.SIGKILL:
         return DriverFailed("DRIVER_UNREACHABLE", "the driver's process was killed (SIGKILL)")
     if "OutOfMemoryError" in tail:
@@ -230,26 +284,18 @@ def _tail(path: Path, size: int = 2000) -> str:
         return source.read().decode("utf-8", "replace")
 
 
-def _told(message: Mapping[str, Any]) -> dict[str, Any]:
+def _told(path: Path) -> dict[str, Any]:
     """What a Python run told of its end; empty for a JAR, and where it was killed before it could tell."""
-    path = message.get("python", {}).get("outcome")
-    if path is None or not os.path.exists(path):
+    try:
+        told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
         return {}
-    told: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
-    os.unlink(path)
     return told
 
 
 def _append(path: Path, text: str) -> None:
     with path.open("a", encoding="utf-8") as target:
         target.write(text)
-
-
-def _kill(process: "subprocess.Popen[bytes]") -> None:
-    """End the whole process group: the JVM, its zygote, and what those started."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
 
 
 StartDriver = Callable[[DriverSpec, Path], Driver]

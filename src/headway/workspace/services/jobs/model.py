@@ -150,8 +150,9 @@ def _check_task(
             else "One of job_cluster_key, new_cluster, or existing_cluster_id must be specified."
         )
     if places[0] == "existing_cluster_id":
-        raise not_implemented(f"Task {key}: this workspace has no all-purpose clusters yet; use a job cluster")
-    if places[0] == "new_cluster":
+        if not isinstance(task["existing_cluster_id"], str):
+            raise malformed("Could not parse request object: Expected string for field existing_cluster_id")
+    elif places[0] == "new_cluster":
         check_cluster(task["new_cluster"])
     elif task["job_cluster_key"] not in shared:
         raise invalid(f"Task {key}: job_cluster_key {task['job_cluster_key']} is not defined in job_clusters")
