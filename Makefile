@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PY_FOLDERS := src tests bench tools examples
 
-.PHONY: check setup demo test bench format unit clean
+.PHONY: check setup demo test bench chaos format unit clean
 
 check: setup ## format check, lint, types, imports, unit tests: seconds
 	@$(BIN)/ruff format --check --quiet $(PY_FOLDERS)
@@ -26,6 +26,9 @@ test: setup ## every test: real Spark, real git, the S3 protocol, the official S
 
 bench: setup ## figures as ratios, in build/bench.json
 	@$(BIN)/python -m bench
+
+chaos: setup ## the deployer killed or disturbed at each of its calls, in build/chaos.json; fails unless all converged
+	@PYTHONPATH=tests $(BIN)/python -m chaos.sweep
 
 format: setup
 	@$(BIN)/ruff format $(PY_FOLDERS)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from databricks.sdk.errors.base import DatabricksError
+from databricks.sdk.errors.platform import BadRequest
 
 from headway.adapters.clock import SystemClock
 from headway.adapters.databricks import connect
@@ -18,7 +18,7 @@ from headway.core.events import ignore
 from headway.core.plan import desired
 from headway.core.release import Release, Version
 from headway.delivery.configuration import known_fields
-from headway.delivery.deploying import Target, change, finish_interrupted, make_plan
+from headway.delivery.deploying import Target, Way, change, finish_interrupted, make_plan, resume
 from headway.delivery.gates import require_verified, verify
 from headway.delivery.ledger import Ledger
 from headway.delivery.observing import observe
@@ -58,6 +58,10 @@ JOB = """
 """
 
 
+class Killed(BaseException):
+    """As SIGKILL: nothing is caught, nothing is cleaned up."""
+
+
 @dataclass
 class Faults:
     """Stands between the client and the workspace: counts writes, and makes the n-th one fail."""
@@ -66,18 +70,21 @@ class Faults:
     fail_at: int | None = None
     after: bool = False
     writes: int = 0
+    kill_at: int | None = None
 
     def __call__(self, method: str, *arguments: Any, **named: Any) -> Any:
         """A call of the client."""
         if method != "POST":
             return self.do(method, *arguments, **named)
         self.writes += 1
+        if self.kill_at is not None and self.writes >= self.kill_at:
+            raise Killed
         broken = self.writes == self.fail_at
         if broken and not self.after:
-            raise DatabricksError("it broke before it was done")
+            raise BadRequest("it broke before it was done")
         answer = self.do(method, *arguments, **named)
         if broken:
-            raise DatabricksError("it was done, and the answer was lost")
+            raise BadRequest("it was done, and the answer was lost")
         return answer
 
 
@@ -107,7 +114,9 @@ class Fleet:
     def deploy(self, target: Target, build: int) -> None:
         """Bring the environment to a release, as `deploy` does once the artifacts are there."""
         release = self.release(build)
-        change(target, release, desired(target.app, release, target.environment))
+        with target.ledger.locked(target.clock) as hold:
+            finish_interrupted(target, hold)
+            change(target, release, desired(target.app, release, target.environment), hold)
 
     def standing(self, target: Target) -> dict[str, Any]:
         """The settings of every job, as the workspace has them."""
@@ -170,13 +179,10 @@ def test_a_fault_at_any_call_leaves_every_job_as_it_was(fleet: Fleet, position: 
     assert set(fleet.standing(target)) == {"a", "b", "new"}
 
 
-def test_what_a_killed_deployer_left_is_taken_back_by_the_next(fleet: Fleet) -> None:
+def test_a_deployer_that_was_killed_when_all_was_done_has_deployed(fleet: Fleet) -> None:
     fleet.deploy(fleet.target("a", "old"), 1)
     target = fleet.target("a", "new")
     before = fleet.standing(target)
-
-    class Killed(BaseException):
-        """As SIGKILL: nothing is caught, nothing is cleaned up."""
 
     def die(*_: Any, **__: Any) -> Any:
         raise Killed
@@ -186,9 +192,33 @@ def test_what_a_killed_deployer_left_is_taken_back_by_the_next(fleet: Fleet) -> 
         fleet.deploy(target, 2)
     fresh = fleet.target("a", "new")
     assert fleet.standing(fresh) != before
-    finish_interrupted(fresh)
-    assert fleet.standing(fresh) == before
+    assert fresh.ledger.state().version == "1.0.1"
+    ended, state = resume(fresh)
+    assert ended is not None
+    assert (ended.outcome, state.version) == ("converged", "1.0.2"), "all was done; only the state was not written"
+    assert set(fleet.standing(fresh)) == {"a", "new"}
     assert fresh.ledger.unfinished() == []
+
+
+@pytest.mark.parametrize("way", ["forward", "back"])
+def test_what_a_killed_deployer_left_half_done_is_finished_or_taken_back(fleet: Fleet, way: Way) -> None:
+    fleet.deploy(fleet.target("a", "b", "old"), 1)
+    target = fleet.target("a", "b", "new")
+    before = fleet.standing(target)
+    faults(target).kill_at = 2
+    with pytest.raises(Killed):
+        fleet.deploy(target, 2)
+    fresh = fleet.target("a", "b", "new")
+    ended, state = resume(fresh, way)
+    assert ended is not None
+    if way == "back":
+        assert fleet.standing(fresh) == before
+        assert (ended.outcome, state.version) == ("rolled back", "1.0.1")
+    else:
+        assert set(fleet.standing(fresh)) == {"a", "b", "new"}
+        assert (ended.outcome, state.version) == ("converged", "1.0.2")
+        assert make_plan(fresh, fleet.release(2), ended.settings).empty
+    assert resume(fresh) == (None, state)
 
 
 def test_a_job_that_was_deleted_by_hand_comes_back(fleet: Fleet) -> None:

@@ -86,19 +86,21 @@ def driver(spec: DriverSpec, cache: Path) -> Iterator[Driver]:
 @pytest.fixture(scope="session")
 def jars(tmp_path_factory: pytest.TempPathFactory, runtime: Runtime) -> dict[int, Path]:
     """Two JARs with the same classes and other answers: 10 and 200."""
-    found = {}
-    for answer in (10, 200):
-        folder = tmp_path_factory.mktemp(f"jar{answer}")
-        (folder / "Main.scala").write_text(PROGRAM.format(answer=answer))
-        (folder / "classes").mkdir()
-        command = [str(runtime.java_home / "bin" / "java"), "-Xss8m", "-XX:TieredStopAtLevel=1"]
-        command += ["-cp", f"{runtime.spark_home}/jars/*", "scala.tools.nsc.Main", "-usejavacp", "-d"]
-        subprocess.run([*command, str(folder / "classes"), str(folder / "Main.scala")], check=True)
-        found[answer] = folder / "demo.jar"
-        with zipfile.ZipFile(found[answer], "w") as archive:
-            for path in (folder / "classes").rglob("*.class"):
-                archive.write(path, path.relative_to(folder / "classes").as_posix())
-    return found
+    return {answer: make_jar(tmp_path_factory.mktemp(f"jar{answer}"), runtime, answer) for answer in (10, 200)}
+
+
+def make_jar(folder: Path, runtime: Runtime, answer: int) -> Path:
+    """The program, compiled for a runtime."""
+    (folder / "Main.scala").write_text(PROGRAM.format(answer=answer))
+    (folder / "classes").mkdir()
+    command = [str(runtime.java_home / "bin" / "java"), "-Xss8m", "-XX:TieredStopAtLevel=1"]
+    command += ["-cp", f"{runtime.spark_home}/jars/*", "scala.tools.nsc.Main", "-usejavacp", "-d"]
+    subprocess.run([*command, str(folder / "classes"), str(folder / "Main.scala")], check=True)
+    jar = folder / "demo.jar"
+    with zipfile.ZipFile(jar, "w") as archive:
+        for path in (folder / "classes").rglob("*.class"):
+            archive.write(path, path.relative_to(folder / "classes").as_posix())
+    return jar
 
 
 class Runner:

@@ -12,7 +12,7 @@ import uvicorn
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.config import Config
 
-from headway.workspace.auth import ensure_admin_token
+from headway.workspace.auth import Tokens, ensure_admin_token
 from headway.workspace.catalogue import NODE_TYPES, Catalogue
 from headway.workspace.runtime.tasks import DriverFailed, DriverSpec, NotebookTask, Runtime, TaskOutcome, TaskRequest
 from headway.workspace.server import Workspace, create_app
@@ -114,15 +114,29 @@ class Served:
     client: WorkspaceClient
     fleet: FunctionFleet
     data: Path
+    tokens: Tokens
+
+
+def assemble(data: Path, fleet: FunctionFleet, allow: tuple[str, ...] = ()) -> Workspace:
+    """A workspace that is not served yet."""
+    settings = WorkspaceSettings(data=data, port=0, allow_download=allow, standby=0)
+    catalogue = Catalogue({KEY: RUNTIME}, {size.node_type_id: size for size in NODE_TYPES})
+    return Workspace(settings, catalogue, fleet, "http://127.0.0.1:0")
+
+
+@contextmanager
+def assembled(data: Path) -> Iterator[Workspace]:
+    """A workspace that nobody calls, closed at the end."""
+    workspace = assemble(data, FunctionFleet())
+    yield workspace
+    workspace.close()
 
 
 @contextmanager
 def serving(data: Path, fleet: FunctionFleet | None = None, allow: tuple[str, ...] = ()) -> Iterator[Served]:
     """Serve a workspace on a free port until the block ends."""
     fleet = fleet or FunctionFleet()
-    settings = WorkspaceSettings(data=data, port=0, allow_download=allow, standby=0)
-    catalogue = Catalogue({KEY: RUNTIME}, {size.node_type_id: size for size in NODE_TYPES})
-    workspace = Workspace(settings, catalogue, fleet, "http://127.0.0.1:0")
+    workspace = assemble(data, fleet, allow)
     token = ensure_admin_token(workspace.tokens, data).read_text()
     server = uvicorn.Server(uvicorn.Config(create_app(workspace), port=0, log_level="warning", access_log=False))
     thread = threading.Thread(target=server.run)
@@ -131,10 +145,18 @@ def serving(data: Path, fleet: FunctionFleet | None = None, allow: tuple[str, ..
     url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     config = Config(host=url, token=token, auth_type="pat", retry_timeout_seconds=5)
     try:
-        yield Served(url, token, WorkspaceClient(config=config), fleet, data)
+        yield Served(url, token, WorkspaceClient(config=config), fleet, data, workspace.tokens)
     finally:
         server.should_exit = True
         thread.join()
+
+
+def as_user(served: Served, name: str) -> WorkspaceClient:
+    """A client with a token of a user who is no administrator; the user is made where it is missing."""
+    if not list(served.client.users.list(filter=f'userName eq "{name}"')):
+        served.client.users.create(user_name=name)
+    token = served.tokens.create(name, "test")
+    return WorkspaceClient(config=Config(host=served.url, token=token, auth_type="pat", retry_timeout_seconds=5))
 
 
 def until(condition: Callable[[], Any], seconds: float = 20) -> Any:

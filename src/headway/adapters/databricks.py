@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
 
 RETRY_SECONDS = 60
+TIMEOUT_VARIABLE = "HEADWAY_HTTP_TIMEOUT_SECONDS"
 
 
 @dataclass(frozen=True)
@@ -38,16 +39,29 @@ def connect(environment: Environment, variables: Mapping[str, str]) -> Connectio
     from databricks.sdk import WorkspaceClient
     from databricks.sdk.config import Config
 
+    timeout = _timeout(variables)
     config = Config(
         host=environment.host,
         token=token,
         auth_type="pat",
         retry_timeout_seconds=RETRY_SECONDS,
-        http_timeout_seconds=60,
+        http_timeout_seconds=timeout,
         product="headway",
         product_version="0.1.0",
     )
     return Connection(environment.host, token, environment.token_env, WorkspaceClient(config=config))
+
+
+def _timeout(variables: Mapping[str, str]) -> float:
+    """Seconds that a call may take. Raise HeadwayError VARIABLE_INVALID."""
+    given = variables.get(TIMEOUT_VARIABLE, "60")
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= 60:  # a deployer's lease outlives the longest call
+        raise HeadwayError("VARIABLE_INVALID", name=TIMEOUT_VARIABLE, value=given, expected="seconds, at most 60")
+    return seconds
 
 
 @contextmanager

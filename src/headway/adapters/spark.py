@@ -3,7 +3,7 @@
 import os
 import re
 from dataclasses import dataclass
-from importlib import metadata, util
+from importlib import util
 from pathlib import Path
 
 
@@ -20,17 +20,27 @@ class InstalledSpark:
         """The `spark_version` that names it in a workspace, as `4.3.x-scala2.13`."""
         return f"{'.'.join(self.version.split('.')[:2])}.x-scala{self.scala}"
 
+    @property
+    def scala_library(self) -> str:
+        """The exact Scala version that Spark brings (`2.13.16`); the binary version where that cannot be seen."""
+        names = (jar.name for jar in (self.home / "jars").glob("scala-library-*.jar"))
+        return next((name.removeprefix("scala-library-").removesuffix(".jar") for name in names), self.scala)
+
 
 def installed_spark() -> InstalledSpark:
     """The PySpark of this Python. Raise ModuleNotFoundError."""
     spec = util.find_spec("pyspark")
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError("pyspark")
-    home = Path(spec.origin).parent
+    return spark_at(Path(spec.origin).parent)
+
+
+def spark_at(home: Path) -> InstalledSpark:
+    """The Spark whose folder is `home`. Raise FileNotFoundError."""
     for jar in (home / "jars").glob("spark-core_*.jar"):
-        match = re.match(r"spark-core_([\d.]+)-", jar.name)
+        match = re.fullmatch(r"spark-core_([\d.]+)-(.+)\.jar", jar.name)
         if match:
-            return InstalledSpark(metadata.version("pyspark"), match.group(1), home)
+            return InstalledSpark(match.group(2), match.group(1), home)
     raise FileNotFoundError(f"{home} has no spark-core JAR")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from headway.adapters.clock import SystemClock
 from headway.adapters.git import Repository
+from headway.adapters.interrupts import Interrupts
 from headway.adapters.stores import open_store
 from headway.core.events import Emit
 from headway.core.release import Release
@@ -52,7 +53,7 @@ def load(root: str, emit: Emit) -> Context:
     folder = Path(root).resolve()
     variables = dict(os.environ)
     app = load_application(folder, variables)
-    return Context(folder, Line(app, open_store(app.store), variables, SystemClock(), emit))
+    return Context(folder, Line(app, open_store(app.store), variables, SystemClock(), emit, Interrupts()))
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""`headway plan`, `deploy`, `verify`, `promote`, `rollback`, `status`: environments and what stands in them."""
+"""`headway verify`, `promote`, `rollback`, `status`: environments and what stands in them."""
 
 from dataclasses import asdict
 from typing import Annotated, Any
@@ -9,62 +9,21 @@ from rich.table import Table
 
 from headway.cli.context import load
 from headway.cli.output import Format, Output, Result, Root, Verbose, progress, show
-from headway.core.ledger import EnvironmentState
-from headway.core.rendering import as_text
+from headway.cli.states import Environment, Version, state_result
 from headway.delivery import line as delivery
 from headway.delivery import rolling_back
-from headway.delivery.deploying import deploy as deploy_release
-from headway.delivery.deploying import plan_release
-from headway.delivery.gates import require_verified
 from headway.delivery.gates import verify as verify_gates
 from headway.delivery.standing import EnvironmentStatus
 from headway.delivery.standing import status as environment_statuses
 
 PANEL = "The line, step by step"
-Environment = Annotated[str, typer.Argument(help="Environment, as headway.toml names it.")]
-Version = Annotated[str | None, typer.Option("--version", help="Release; without it the last one.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
-    for command in (plan, deploy, verify, promote, rollback):
+    for command in (verify, promote, rollback):
         app.command(command.__name__, rich_help_panel=PANEL)(command)
     app.command("status", rich_help_panel="Looking")(status)
-
-
-def plan(environment: Environment, root: Root = ".", version: Version = None, output: Output = Format.TEXT) -> None:
-    """Show what deploying a release to an environment would change, field by field. Changes nothing."""
-    line, release = load(root, progress()).line_of(version)
-    made = plan_release(line.target(environment), release)
-    data = {"plan": made.to_json(), "digest": made.digest}
-    show(Result("plan", data, lambda console: console.print(as_text(made), markup=False)), output)
-
-
-def _state_result(command: str, environment: str, state: EnvironmentState) -> Result:
-    def text(console: Console) -> None:
-        console.print(f"{environment} stands at {state.version or 'nothing'} (serial {state.serial})", markup=False)
-
-    return Result(command, {"environment": environment, "state": state.to_json()}, text)
-
-
-def deploy(
-    environment: Environment,
-    root: Root = ".",
-    version: Version = None,
-    verbose: Verbose = False,
-    output: Output = Format.TEXT,
-) -> None:
-    """Bring an environment to a release: publish, copy, plan, reset every job. All of it, or nothing.
-
-    An environment that comes after another one takes only what passed there.
-    """
-    line, release = load(root, progress(verbose)).line_of(version)
-    target = line.target(environment)
-    after = target.environment.after
-    if after is not None:
-        digests = {artifact.name: artifact.sha256 for artifact in release.artifacts.values()}
-        require_verified(line.target(after), str(release.version), digests)
-    show(_state_result("deploy", environment, deploy_release(target, release)), output)
 
 
 def verify(environment: Environment, root: Root = ".", verbose: Verbose = False, output: Output = Format.TEXT) -> None:
@@ -97,7 +56,7 @@ def promote(
         version = context.line.target(after).ledger.state().version
     line, release = context.line_of(version)
     delivery.promote(line, release, environment)
-    show(_state_result("promote", environment, line.target(environment).ledger.state()), output)
+    show(state_result("promote", environment, line.target(environment).ledger.state()), output)
 
 
 def rollback(
@@ -109,7 +68,7 @@ def rollback(
 ) -> None:
     """Bring an environment back to what stood there before: code and job settings both, as one unit."""
     line = load(root, progress(verbose)).line
-    show(_state_result("rollback", environment, rolling_back.rollback(line.target(environment), to)), output)
+    show(state_result("rollback", environment, rolling_back.rollback(line.target(environment), to)), output)
 
 
 def status(root: Root = ".", output: Output = Format.TEXT) -> None:

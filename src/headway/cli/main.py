@@ -9,7 +9,7 @@ from itertools import pairwise
 import typer
 
 from headway import __version__
-from headway.cli import environments, line, project, releases, workspace
+from headway.cli import deployments, environments, line, plans, project, releases, signing, workspace
 from headway.cli.demo import command as demo
 from headway.cli.output import Format, progress_console, show_error
 from headway.core.errors import HeadwayError
@@ -44,7 +44,10 @@ def _root(
 
 project.register(app)
 releases.register(app)
+plans.register(app)
 environments.register(app)
+deployments.register(app)
+signing.register(app)
 line.register(app)
 demo.register(app)
 app.add_typer(workspace.app, name="workspace", rich_help_panel="The embedded workspace")

@@ -3,12 +3,14 @@
 import os
 from importlib.metadata import version
 from pathlib import Path
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from headway.cli.output import Format, Output, Result, Root, show
-from headway.core.errors import HeadwayError
+from headway.cli.context import load
+from headway.cli.output import Format, Output, Result, Root, progress, show
+from headway.core.errors import BLOCKED, HeadwayError
 from headway.core.proposal import propose
 from headway.delivery.configuration import load_application
 
@@ -59,9 +61,26 @@ def init(root: Root = ".", output: Output = Format.TEXT) -> None:
     show(Result("init", {"written": written}, text), output)
 
 
-def check(root: Root = ".", output: Output = Format.TEXT) -> None:
-    """Read headway.toml and the job files and tell every problem at once, with file and line."""
+def check(
+    root: Root = ".",
+    release: Annotated[
+        bool, typer.Option("--release", help="Also whether a release's artifacts fit every job's runtime.")
+    ] = False,
+    version: Annotated[str | None, typer.Option("--version", help="Which release; without it the last one.")] = None,
+    environment: Annotated[
+        list[str] | None, typer.Option("--environment", help="Only this one. May be given several times.")
+    ] = None,
+    output: Output = Format.TEXT,
+) -> None:
+    """Read headway.toml and the job files and tell every problem at once, with file and line.
+
+    With --release: read the artifacts of a release (class files, manifests, wheel tags) and each job's spark_version,
+    and tell every mismatch. Exit status 3 where there is one that headway.toml does not allow.
+    """
     app = load_application(Path(root).resolve(), os.environ)
+    if release or version is not None:
+        _check_release(root, version, environment or list(app.environments), output)
+        return
     data = {
         "app": app.name,
         "artifacts": [artifact.name for artifact in app.artifacts],
@@ -77,3 +96,29 @@ def check(root: Root = ".", output: Output = Format.TEXT) -> None:
         )
 
     show(Result("check", data, text), output)
+
+
+def _check_release(root: str, version: str | None, names: list[str], output: Format) -> None:
+    from headway.delivery.examining import compatibility
+
+    line, found = load(root, progress()).line_of(version)
+    targets = [line.target(name) for name in names]
+    seen = [compatibility(line.store, t.app, t.environment, t.connection, found) for t in targets]
+    refused = any(entry.refused for entry in seen)
+    data = {"release": str(found.version), "fits": not refused, "environments": [entry.to_json() for entry in seen]}
+
+    def text(console: Console) -> None:
+        for entry in seen:
+            word = "does not fit" if entry.refused else "fits"
+            runtimes = ", ".join(entry.runtimes) or "no clusters"
+            console.print(
+                f"{found.app} {found.version} {word} {entry.environment}: {len(entry.uses)} tasks on {runtimes}",
+                markup=False,
+            )
+            for mismatch in entry.mismatches:
+                allowed = f" (allowed: {mismatch.allowed})" if mismatch.allowed else ""
+                console.print(f"  {'–' if mismatch.allowed else '✗'} {mismatch}{allowed}", markup=False)
+
+    show(Result("check", data, text), output)
+    if refused:
+        raise typer.Exit(BLOCKED)

@@ -7,14 +7,18 @@ from rich.console import Console
 from rich.table import Table
 
 from headway.cli.context import load, work_folder
+from headway.cli.deployments import show_deployments
 from headway.cli.output import Format, Output, Result, Root, Verbose, progress, show
+from headway.cli.signing import verification_lines
 from headway.core.release import Release
 from headway.delivery.line import release_commit
 from headway.delivery.making import require_branch
-from headway.delivery.releasing import list_releases
+from headway.delivery.releasing import last_build, list_releases, load_release
 from headway.delivery.standing import standings
 
 PANEL = "The line, step by step"
+
+releases = typer.Typer(invoke_without_command=True, subcommand_metavar="[show VERSION]")
 
 CommitOption = Annotated[
     str | None, typer.Option("--commit", help="Commit, branch or tag; without it HEAD, and nothing may be uncommitted.")
@@ -26,7 +30,9 @@ Work = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
-    app.command("release", rich_help_panel=PANEL)(release)
+    releases.callback()(release)
+    releases.command("show")(show_release)
+    app.add_typer(releases, name="release", rich_help_panel=PANEL)
     app.command("history", rich_help_panel="Looking")(history)
 
 
@@ -36,19 +42,22 @@ def release_json(found: Release) -> dict[str, Any]:
 
 
 def release(
+    context: typer.Context,
     root: Root = ".",
     commit: CommitOption = None,
     work: Work = None,
     verbose: Verbose = False,
     output: Output = Format.TEXT,
 ) -> None:
-    """Test a commit, build it once, and store it as a new version. Nothing is deployed."""
-    context = load(root, progress(verbose))
-    repository, reference = context.repository(commit)
+    """Test a commit, build it once, sign it, and store it as a new version. Nothing is deployed."""
+    if context.invoked_subcommand is not None:
+        return
+    application = load(root, progress(verbose))
+    repository, reference = application.repository(commit)
     if commit is None:
-        require_branch(context.line.app, repository.resolve(reference))
+        require_branch(application.line.app, repository.resolve(reference))
     with work_folder(work) as folder:
-        made = release_commit(context.line, repository, context.root, reference, folder)
+        made = release_commit(application.line, repository, application.root, reference, folder)
 
     def text(console: Console) -> None:
         console.print(f"{made.app} {made.version} (commit {made.commit[:12]})", markup=False)
@@ -59,8 +68,58 @@ def release(
     show(Result("release", {"release": release_json(made)}, text), output)
 
 
-def history(root: Root = ".", output: Output = Format.TEXT) -> None:
-    """List the releases, the newest first, and where each of them stands or stood."""
+def show_release(
+    version: Annotated[str | None, typer.Argument(help="Release; without it the last one.")] = None,
+    root: Root = ".",
+    output: Output = Format.TEXT,
+) -> None:
+    """Show a release: its commit, tests, artifacts, what it needs, who signed it, and where it stands."""
+    from headway.delivery.verifying import load_sbom, verify_release
+
+    line = load(root, progress()).line
+    found = load_release(line.store, line.app.name, version or str(last_build(line.store, line.app.name)))
+    verified = verify_release(line.store, found.app, str(found.version), line.app.signing, artifacts=False)
+    components = load_sbom(line.store, found)
+    where = standings(line).get(str(found.version), {})
+    data = {
+        "release": release_json(found),
+        "verification": verified.to_json(),
+        "statement": verified.statement,
+        "components": components,
+        "environments": where,
+    }
+
+    def text(console: Console) -> None:
+        console.print(f"{found.app} {found.version}: {found.subject}", markup=False)
+        console.print(f"  commit {found.commit} of {found.branch or '(no branch)'} by {found.author}", markup=False)
+        console.print(f"  made {found.created_at} for Spark {found.spark}, Scala {found.scala}", markup=False)
+        passed = sum(test.passed for test in found.tests)
+        console.print(f"  tests: {passed} passed in {len(found.tests)} steps", markup=False)
+        for artifact in found.artifacts.values():
+            console.print(f"  {artifact.file_name}  {artifact.size} bytes  sha256 {artifact.sha256}", markup=False)
+        places = [f"{name} ({'now' if now else 'before'})" for name, now in where.items()]
+        console.print(f"  stands in: {', '.join(places) or 'no environment yet'}", markup=False)
+        console.print(f"Needs {len(components)} libraries:" if components else "Needs no libraries.", markup=False)
+        for component in components:
+            console.print(f"  {component}", markup=False)
+        console.print("Signed:" if verified.signer else "Not verified:", markup=False)
+        for entry in verification_lines(verified):
+            console.print(entry, markup=False)
+
+    show(Result("release show", data, text), output)
+
+
+def history(
+    environment: Annotated[
+        str | None, typer.Argument(help="Environment whose deployments to list, instead of the releases.")
+    ] = None,
+    root: Root = ".",
+    output: Output = Format.TEXT,
+) -> None:
+    """List the releases, the newest first, and where each of them stands or stood; or an environment's deployments."""
+    if environment is not None:
+        show_deployments(root, environment, output)
+        return
     line = load(root, progress()).line
     releases = list_releases(line.store, line.app.name)
     where = standings(line)

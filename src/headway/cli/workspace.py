@@ -1,11 +1,13 @@
 """`headway workspace`: start, stop and look at the embedded workspace."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from headway.cli import runtimes
 from headway.cli.output import Format, Output, Result, progress, show
 from headway.workspace.process import Status, start, status, stop
 from headway.workspace.settings import WorkspaceSettings
@@ -16,11 +18,19 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 
+app.add_typer(runtimes.app, name="runtime")
+
 Data = Annotated[
     Path,
     typer.Option("--data", help="Folder of the workspace: database, files, runs.", envvar="HEADWAY_WORKSPACE_DATA"),
 ]
 DEFAULT_DATA = Path(".headway/workspace")
+
+
+class Tls(StrEnum):
+    """Whose certificate."""
+
+    SELF_SIGNED = "self-signed"
 
 
 def _result(command: str, found: Status) -> Result:
@@ -31,6 +41,7 @@ def _result(command: str, found: Status) -> Result:
         "data": str(found.data),
         "token_file": str(found.token_file) if found.token_file else None,
         "version": found.version,
+        "certificate": str(found.certificate) if found.certificate else None,
     }
 
     def text(console: Console) -> None:
@@ -39,6 +50,9 @@ def _result(command: str, found: Status) -> Result:
             return
         console.print(f"workspace {found.url}  (process {found.pid}, data in {found.data})", markup=False)
         console.print(f'export DATABRICKS_HOST={found.url} DATABRICKS_TOKEN="$(cat {found.token_file})"', markup=False)
+        if found.certificate:
+            trust = f"export REQUESTS_CA_BUNDLE={found.certificate} SSL_CERT_FILE={found.certificate}"
+            console.print(f"{trust}  # trust its certificate", markup=False)
 
     return Result(command, data, text)
 
@@ -55,6 +69,11 @@ def start_command(
     standby: Annotated[
         int, typer.Option(min=0, help="Warm Spark drivers kept ready for the next runs (about 0.5 GB each).")
     ] = 1,
+    tls: Annotated[
+        Tls | None, typer.Option(help="Serve https with a certificate that the workspace makes for itself.")
+    ] = None,
+    tls_cert: Annotated[Path | None, typer.Option(help="Serve https with this certificate (PEM).")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Its key (PEM), where it is a file of its own.")] = None,
     output: Output = Format.TEXT,
 ) -> None:
     """Start it in the background and wait until it answers. The first start makes an admin token."""
@@ -64,6 +83,9 @@ def start_command(
         port=port,
         allow_download=tuple(allow_download or ()),
         standby=standby,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        tls_self_signed=tls is Tls.SELF_SIGNED and tls_cert is None,
     )
     show(_result("workspace start", start(settings, progress())), output)
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from headway.core.compatibility import Allowance
 from headway.core.diagnostics import Location
 
 Json = Any  # a JSON value: None, bool, int, float, str, list, dict
@@ -81,7 +82,8 @@ class Environment:
     `token_env` names the environment variable that holds the token: a token is never written in a file.
     `prefix` is put before each job's name. `values` are the `${var.…}` of job settings. `after` names the
     environment whose gates a release must have passed before it may come here. `approval` says that a named person has
-    to accept the exact plan first.
+    to accept the exact plan first. `trigger_pause_status` is that of every schedule, trigger and continuous job which
+    does not say its own; where neither says, what stands is kept.
     """
 
     name: str
@@ -92,19 +94,31 @@ class Environment:
     gates: tuple[GateSettings, ...] = ()
     after: str | None = None
     approval: bool = False
+    trigger_pause_status: Literal["PAUSED", "UNPAUSED"] | None = None
 
 
 @dataclass(frozen=True)
 class DeploySettings:
     """Where artifacts go in a workspace: `target` is where jobs read them, `library_folder` the workspace libraries,
     `notebook_folder` the imported notebooks (one folder per version beneath it); `node_type_id` is that of the cluster
-    which copies artifacts."""
+    which copies artifacts; a stream that was started again must run for `settle_seconds`."""
 
     jobs: str = "jobs/*.yml"
     target: str = "dbfs:/FileStore/job-jars"
     library_folder: str = "/Shared/libraries"
     notebook_folder: str = "/Shared/headway"
     node_type_id: str = "local.small"
+    settle_seconds: float = 30
+
+
+@dataclass(frozen=True)
+class SigningSettings:
+    """Whose signatures count. `public_keys` are key ids or PEM texts; with any, no other key counts, else those that
+    this machine knows (`adapters.signing`). `required`: a release without a signed statement is refused, also one of
+    a Headway that did not sign yet."""
+
+    required: bool = False
+    public_keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -134,3 +148,5 @@ class Application:
     deploy: DeploySettings
     environments: Mapping[str, Environment]
     jobs: Mapping[str, JobDefinition]
+    signing: SigningSettings = SigningSettings()
+    allowed_mismatches: tuple[Allowance, ...] = ()

@@ -4,7 +4,7 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -15,9 +15,11 @@ from headway.core.application import (
     Environment,
     GateSettings,
     JobDefinition,
+    SigningSettings,
     StoreSettings,
     TestStep,
 )
+from headway.core.compatibility import Allowance, CheckName
 from headway.core.diagnostics import Diagnostic
 from headway.core.jobfiles import KnownFields, check_jobs, read_jobs
 from headway.core.sources import Source, read_toml
@@ -75,6 +77,29 @@ class _Deploy(_Strict):
     library_folder: Annotated[str, Field(pattern=r"^/")] = "/Shared/libraries"
     notebook_folder: Annotated[str, Field(pattern=r"^/")] = "/Shared/headway"
     node_type_id: str = "local.small"
+    settle_seconds: Annotated[float, Field(ge=0)] = 30
+
+
+KeyPin = Annotated[str, Field(pattern=r"^([0-9a-f]{64}|-----BEGIN PUBLIC KEY-----\n[\s\S]+)$")]
+
+
+Reason = Annotated[str, Field(min_length=3)]
+
+
+class _Allowance(_Strict):
+    check: CheckName
+    artifact: str = "*"
+    jobs: Annotated[list[str], Field(min_length=1)] = ["*"]
+    reason: Reason
+
+
+class _Compatibility(_Strict):
+    allow: list[_Allowance] = []
+
+
+class _Signing(_Strict):
+    required: bool = False
+    public_keys: list[KeyPin] = []
 
 
 class _Gate(_Strict):
@@ -91,6 +116,7 @@ class _Environment(_Strict):
     gates: list[_Gate] = []
     after: str | None = None
     approval: bool = False
+    trigger_pause_status: Literal["PAUSED", "UNPAUSED"] | None = None
 
 
 class _File(_Strict):
@@ -99,6 +125,8 @@ class _File(_Strict):
     test: list[_Test] = []
     artifact: Annotated[list[_Artifact], Field(min_length=1)]
     deploy: _Deploy = _Deploy()
+    signing: _Signing = _Signing()
+    compatibility: _Compatibility = _Compatibility()
     environments: Annotated[dict[Name, _Environment], Field(min_length=1)]
 
 
@@ -184,13 +212,20 @@ def _problems(error: ValidationError, source: Source) -> Iterator[Diagnostic]:
 
 
 def _known_keys(parts: Sequence[int | str]) -> Iterable[str]:
-    model: Any = _File
-    steps = {"app": _App, "store": _Store, "deploy": _Deploy, "test": _Test, "artifact": _Artifact}
-    if parts:
-        model = steps.get(str(parts[0]), _Environment)
-        if parts[0] == "environments" and "gates" in parts:
-            model = _Gate
+    """The keys of the table at a path; numbers, and names that the user chose, are passed over."""
+    model: type[BaseModel] = _File
+    for part in parts:
+        known = model.model_fields.get(str(part))
+        if known is not None:
+            model = next(_models_in(known.annotation), model)
     return list(model.model_fields)
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models_in(inner)
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
@@ -228,10 +263,16 @@ def _application(parsed: _File, jobs: Mapping[str, JobDefinition]) -> Applicatio
                 ),
                 after=environment.after,
                 approval=environment.approval,
+                trigger_pause_status=environment.trigger_pause_status,
             )
             for name, environment in parsed.environments.items()
         },
         jobs=jobs,
+        allowed_mismatches=tuple(
+            Allowance(entry.check, entry.reason, entry.artifact, tuple(entry.jobs))
+            for entry in parsed.compatibility.allow
+        ),
+        signing=SigningSettings(parsed.signing.required, tuple(parsed.signing.public_keys)),
     )
 
 

@@ -82,6 +82,21 @@ CATALOGUE: dict[str, Entry] = {
         Entry("VERSION_EXISTS", FAILED_WORK, "version {version} of {app} exists and is never overwritten"),
         Entry("RELEASE_NOT_FOUND", WRONG_USE, "{app} has no release {version}", "`headway history` lists them."),
         Entry("DIGEST_MISMATCH", FAILED_WORK, "{what} has digest {actual}, the release says {expected}"),
+        Entry("SIGNING_KEY_INVALID", WRONG_USE, "{what} cannot be used as a key: {reason}"),
+        Entry("SIGNING_KEY_UNKNOWN", WRONG_USE, "{url} has no public key {keyid}", "`headway keys list` shows them."),
+        Entry(
+            "RELEASE_NOT_GENUINE",
+            BLOCKED,
+            "{app} {version} is not the release that was made: {problems}",
+            "`headway verify-release` shows every check; docs/releases.md says what they mean.",
+        ),
+        Entry(
+            "INCOMPATIBLE",
+            BLOCKED,
+            "{app} {version} does not fit the jobs of {environment}: {problems}",
+            "Nothing was touched. Build for the jobs' runtimes, change their spark_version, or, where you know better, "
+            "allow it: [[compatibility.allow]] in headway.toml.",
+        ),
         # workspace
         Entry("WORKSPACE_UNREACHABLE", FAILED_WORK, "workspace {host} cannot be reached: {reason}"),
         Entry(
@@ -93,6 +108,7 @@ CATALOGUE: dict[str, Entry] = {
         Entry(
             "TOKEN_MISSING", WRONG_USE, "no token for workspace {host}", "Set {token_env} to a token of that workspace."
         ),
+        Entry("VARIABLE_INVALID", WRONG_USE, "{name} is {value!r}: expected {expected}"),
         Entry("WORKSPACE_CALL_FAILED", FAILED_WORK, "{call} on {host} failed: {reason}"),
         Entry("PUBLISH_FAILED", FAILED_WORK, "publishing {path} to {host} failed: {reason}"),
         Entry("COPY_FAILED", FAILED_WORK, "the {job} run {run_id} on {host} ended {state}: {reason}"),
@@ -104,6 +120,47 @@ CATALOGUE: dict[str, Entry] = {
         ),
         Entry("WORKSPACE_DATABASE", FAILED_WORK, "the database {path} cannot be used: {reason}"),
         Entry("WORKSPACE_DID_NOT_START", FAILED_WORK, "the workspace did not start: {reason}", "Its log is {log}"),
+        # runtimes
+        Entry("RUNTIME_UNKNOWN", WRONG_USE, "no runtime {named} can be installed; known: {known}"),
+        Entry(
+            "RUNTIME_PYTHON_MISSING",
+            WRONG_USE,
+            "Spark {spark} needs Python {pythons}; {found}",
+            "Install one of these Pythons (as python3.11 on the PATH), or name it with --python.",
+        ),
+        Entry(
+            "RUNTIME_INSTALL_FAILED", FAILED_WORK, "runtime {key} could not be installed: {reason}", "The log is {log}"
+        ),
+        Entry("RUNTIME_NOT_INSTALLED", WRONG_USE, "no runtime {key} is installed; installed: {known}"),
+        Entry("RUNTIME_BUILT_IN", WRONG_USE, "runtime {key} comes with Headway and cannot be removed"),
+        Entry(
+            "RUNTIME_IN_USE",
+            BLOCKED,
+            "runtime {key} is in use by process(es) {pids}",
+            "Wait for their clusters to end, or end them.",
+        ),
+        Entry(
+            "RUNTIME_OPTION_UNKNOWN", WRONG_USE, "runtime option {named} is unknown for Spark {spark}; known: {known}"
+        ),
+        Entry(
+            "MAVEN_FAILED",
+            FAILED_WORK,
+            "{coordinates} could not be fetched: {reason}",
+            "A mirror of Maven Central can be named in ~/.m2/settings.xml or HEADWAY_MAVEN_REPOSITORY.",
+        ),
+        Entry(
+            "WORKSPACE_KEY",
+            FAILED_WORK,
+            "{path} is not a key of this workspace",
+            "Restore it from a backup: what was encrypted with the key cannot be read without it.",
+        ),
+        Entry(
+            "WORKSPACE_SEAL",
+            FAILED_WORK,
+            "what is kept for {owner} was changed, or encrypted with another key",
+            "Restore the data folder as a whole, with its `keys`.",
+        ),
+        Entry("TLS_UNUSABLE", WRONG_USE, "the certificate {path} cannot be used: {reason}"),
         # the CI engine
         Entry("APP_EXISTS", WRONG_USE, "an application {name} is registered already", "`headway app list` shows it."),
         Entry("APP_UNKNOWN", WRONG_USE, "no application {name} is registered", "`headway app add` registers one."),
@@ -140,12 +197,38 @@ CATALOGUE: dict[str, Entry] = {
             "ENVIRONMENT_LOCKED",
             BLOCKED,
             "{what} is locked by {owner} since {since}",
-            "Wait for it to end. A lease that is not renewed ends by itself at {until}.",
+            "Wait for it to end. Its lease, if it is not renewed, ends by itself at {until}; "
+            "`headway lock break ENVIRONMENT` ends it now.",
         ),
+        Entry(
+            "LOCK_LOST",
+            BLOCKED,
+            "{what} is in other hands now: {reason}. Nothing more was written",
+            "`headway history ENVIRONMENT` says who took over, and what became of it.",
+        ),
+        Entry(
+            "INTERRUPTED",
+            130,
+            "stopped as you asked: {done} of {all} steps of deployment {id} to {environment} are done",
+            "`headway resume {environment}` goes on; `headway resume {environment} --back` takes all of it back.",
+        ),
+        Entry("PLAN_INVALID", WRONG_USE, "{path} cannot be applied: {reason}", "`headway plan --save FILE` makes one."),
+        Entry(
+            "PLAN_MOVED",
+            BLOCKED,
+            "{environment} is not as it was when {path} was made: {what}",
+            "Nothing was changed. Plan again.",
+        ),
+        Entry("STREAM_STOPPED", FAILED_WORK, "the stream {job} does not run with its new settings: {reason}"),
         Entry("STATE_MOVED", BLOCKED, "the state of {environment} moved: {what}", "Plan again."),
         Entry("APPLY_FAILED", FAILED_WORK, "applying {version} to {environment} failed: {reason}. {outcome}"),
         Entry("ROLLBACK_IMPOSSIBLE", WRONG_USE, "{environment} cannot be rolled back: {reason}"),
-        Entry("ROLLBACK_FAILED", FAILED_WORK, "rolling {environment} back failed: {reason}. {standing}"),
+        Entry(
+            "ROLLBACK_FAILED",
+            FAILED_WORK,
+            "taking {environment} back failed: {reason}. What stands: {standing}",
+            "Put right what it names, then `headway resume {environment}` goes on taking it back.",
+        ),
         Entry("GATE_FAILED", BLOCKED, "gate {gate} of {environment} refused {version}: {reason}"),
         Entry("NOTHING_DEPLOYED", WRONG_USE, "nothing is deployed to {environment}", "`headway deploy` does that."),
         Entry("NOT_VERIFIED", BLOCKED, "{version} has not passed the gates of {environment}", "Run `headway verify`."),

@@ -10,6 +10,8 @@ StepName = Literal[
     "version",
     "build",
     "store",
+    "verify",
+    "compatibility",
     "publish",
     "copy",
     "plan",

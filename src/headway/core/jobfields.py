@@ -28,6 +28,7 @@ KNOWN_FIELDS = KnownFields(
             "parameters",
             "parent_path",
             "performance_target",
+            "permissions",  # a bundle's own field beside the settings
             "queue",
             "run_as",
             "schedule",

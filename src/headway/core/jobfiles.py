@@ -10,6 +10,8 @@ from headway.core.diagnostics import Diagnostic, Location
 from headway.core.references import found_in, problem
 from headway.core.sources import read_yaml
 
+PRINCIPALS = ("user_name", "group_name", "service_principal_name")
+
 
 @dataclass(frozen=True)
 class KnownFields:
@@ -82,6 +84,7 @@ def _check_shape(job: JobDefinition, known: KnownFields) -> Iterator[Diagnostic]
     tags = job.settings.get("tags", {})
     if not isinstance(tags, dict):
         yield _problem(job, "tags", "expected a mapping")
+    yield from _check_permissions(job)
     clusters = job.settings.get("job_clusters", [])
     shared: set[str] = set()
     if not isinstance(clusters, list):
@@ -101,6 +104,20 @@ def _check_shape(job: JobDefinition, known: KnownFields) -> Iterator[Diagnostic]
     keys = [task.get("task_key") for task in tasks if isinstance(task, dict)]
     for number, task in enumerate(tasks):
         yield from _check_task(job, number, task, keys, shared, known)
+
+
+def _check_permissions(job: JobDefinition) -> Iterator[Diagnostic]:
+    """A bundle's form: a `level` and one principal each."""
+    given = job.settings.get("permissions")
+    if given is None:
+        return
+    if not isinstance(given, list):
+        yield _problem(job, "permissions", "expected a list")
+        return
+    for number, entry in enumerate(given):
+        who = [name for name in PRINCIPALS if isinstance(entry, dict) and isinstance(entry.get(name), str)]
+        if len(who) != 1 or set(entry) != {"level", who[0]} or not isinstance(entry["level"], str):
+            yield _problem(job, f"permissions.{number}", f"needs a level and one of {', '.join(PRINCIPALS)}")
 
 
 def _check_task(

@@ -63,7 +63,11 @@ class TestResult:
 
 @dataclass(frozen=True)
 class Release:
-    """The record of one version. `created_at` is UTC, ISO 8601. Written once, as `release.json`, never changed."""
+    """The record of one version. `created_at` is UTC, ISO 8601. Written once, as `release.json`, never changed.
+
+    `signed` says that a bill of materials and a signed statement lie beside it; releases of Headways that did not sign
+    have none, and those of newer ones that have none are not what was stored.
+    """
 
     app: str
     version: Version
@@ -77,6 +81,7 @@ class Release:
     spark_version_key: str
     artifacts: Mapping[str, Artifact]
     tests: tuple[TestResult, ...]
+    signed: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The content of `release.json`."""

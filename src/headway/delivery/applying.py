@@ -1,22 +1,39 @@
-"""Apply the steps of a plan: journalled, concurrent, and taken back as a whole when one fails."""
+"""Apply the steps of a deployment: journalled before and after each call, concurrent, phase by phase.
 
-import contextlib
-from collections.abc import Sequence
+A phase begins when the one before it has ended. Jobs are deleted last, because a deleted job cannot be had back with
+its number and history. `delivery.taking_back` goes the other way.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import Any
 
-from headway.adapters.clock import Clock, stamp
-from headway.adapters.databricks import Connection, missing, translated
-from headway.core.application import Application, Environment
 from headway.core.errors import HeadwayError
-from headway.core.events import Emit, Progress
+from headway.core.events import Progress
+from headway.core.jobfiles import PRINCIPALS
 from headway.core.ledger import Deployment, JournalStep
-from headway.core.plan import CreateJob, DeleteJob, ObservedJob, ResetJob, Step
-from headway.delivery.ledger import Ledger
-from headway.delivery.observing import observe
+from headway.core.pacing import MOST
+from headway.core.plan import (
+    PERMISSIONS,
+    TAG_APP,
+    TAG_ENVIRONMENT,
+    TAG_JOB,
+    CreateJob,
+    DeleteJob,
+    ResetJob,
+    RestartJob,
+    SetPermissions,
+    Step,
+)
+from headway.delivery import streaming
+from headway.delivery.calling import Caller
+from headway.delivery.journal import Journal
+from headway.delivery.locking import Hold
+from headway.delivery.observing import OWNER
+from headway.delivery.target import Target
 
-AT_ONCE = 8
+PHASES = (("create", "reset", "adopt"), ("permissions",), ("restart",), ("delete",))
 
 
 def journal_step(step: Step) -> JournalStep:
@@ -24,140 +41,205 @@ def journal_step(step: Step) -> JournalStep:
     match step:
         case CreateJob(key, after):
             return JournalStep("create", key, None, None, after)
-        case ResetJob(key, job_id, before, after, _):
-            return JournalStep("reset", key, job_id, before, after)
+        case ResetJob(key, job_id, before, after):
+            return JournalStep(step.action, key, job_id, before, after)
         case DeleteJob(key, job_id, before):
             return JournalStep("delete", key, job_id, before, None)
+        case SetPermissions(key, job_id, before, after):
+            old = None if job_id is None else {PERMISSIONS: list(before)}
+            return JournalStep("permissions", key, job_id, old, {PERMISSIONS: list(after)})
+        case RestartJob(key, job_id):
+            return JournalStep("restart", key, job_id, None, None)
 
 
-def apply(
-    connection: Connection,
-    app: Application,
-    environment: Environment,
-    deployment: Deployment,
-    ledger: Ledger,
-    clock: Clock,
-    emit: Emit,
-) -> Deployment:
-    """Do every step of a deployment whose journal is written. Jobs are created and reset before any is deleted.
-
-    Return it converged, each step with its job id; the caller records that. Raise HeadwayError APPLY_FAILED when a step
-    failed and all were taken back, ROLLBACK_FAILED when that failed too.
-    """
-    try:
-        first = [step for step in deployment.steps if step.action != "delete"]
-        last = [step for step in deployment.steps if step.action == "delete"]
-        done = [*_all(connection, first, emit), *_all(connection, last, emit)]
-    except _StepsFailed as failed:
-        steps = _merged(deployment.steps, failed.steps)
-        ended = take_back(connection, app, environment, replace(deployment, steps=steps), ledger, clock, emit)
-        raise HeadwayError(
-            "APPLY_FAILED",
-            version=deployment.version,
-            environment=environment.name,
-            reason=failed.reason,
-            outcome=f"Every job was taken back (deployment {ended.id})",
-        ) from failed.cause
-    return replace(deployment, outcome="converged", steps=tuple(done), ended_at=stamp(clock.now()))
+class Stopped(Exception):
+    """Somebody asked to stop; what was under way has ended."""
 
 
-class _StepsFailed(Exception):
-    def __init__(self, steps: list[JournalStep], cause: HeadwayError) -> None:
+class StepFailed(Exception):
+    """A step failed for good. `cause` says with what."""
+
+    def __init__(self, step: JournalStep, cause: HeadwayError) -> None:
         super().__init__(cause.message)
-        self.steps, self.cause, self.reason = steps, cause, cause.message
+        self.step, self.cause = step, cause
 
 
-def _all(connection: Connection, steps: Sequence[JournalStep], emit: Emit) -> list[JournalStep]:
-    """Do the steps, several at once; all of them end before anything is raised."""
+class Site:
+    """Where the steps of one deployment are done, forward or back."""
 
-    def attempt(step: JournalStep) -> tuple[JournalStep, HeadwayError | None]:
-        try:
-            done = _do(connection, step)
-        except HeadwayError as error:
-            return replace(step, status="failed", message=error.message), error
-        emit(Progress(f"{done.action} {done.key} (job {done.job_id})"))
-        return done, None
+    def __init__(self, target: Target, journal: Journal, hold: Hold, stop: Callable[[], bool]) -> None:
+        self.target, self.journal, self.hold, self.stop = target, journal, hold, stop
+        self.caller = Caller(target.connection, target.clock, target.emit)
 
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        ended = list(pool.map(attempt, steps))
-    errors = [error for _, error in ended if error is not None]
-    if errors:
-        raise _StepsFailed([step for step, _ in ended], errors[0])
-    return [step for step, _ in ended]
+    def deployment(self) -> Deployment:
+        """As it stands by now."""
+        return self.journal.deployment
+
+    def all(self, numbers: Sequence[int], act: Callable[[int], None]) -> None:
+        """Act on each of these steps, many at once. After the first failure no further one begins. Raise what was
+        raised
+        first, Stopped where that was asked for."""
+        failed: list[BaseException] = []
+
+        def guarded(number: int) -> None:
+            if failed or self.stop():
+                return
+            try:
+                act(number)
+            except BaseException as error:  # noqa: BLE001  (handed on below, once all that is under way has ended)
+                failed.append(error)
+
+        with ThreadPoolExecutor(max(1, min(int(MOST), len(numbers)))) as pool:
+            list(pool.map(guarded, numbers))
+        if failed:
+            raise failed[0]
+        if self.stop():
+            raise Stopped
+
+    def may_write(self) -> None:
+        """Raise HeadwayError LOCK_LOST where the environment is in other hands."""
+        self.hold.check()
+
+    # calls
+
+    def find(self, key: str, name: str) -> int | None:
+        """The job of a key, by the tags that it was created with; None where there is none."""
+        target = self.target
+        answer = self.caller.get("/api/2.2/jobs/list", {"name": name, "limit": 100}, f"jobs/list {name}")
+        for job in reversed(answer.get("jobs") or ()):
+            tags = (job.get("settings") or {}).get("tags") or {}
+            if (tags.get(TAG_APP), tags.get(TAG_ENVIRONMENT), tags.get(TAG_JOB)) == (
+                target.app.name,
+                target.environment.name,
+                key,
+            ):
+                return int(job["job_id"])
+        return None
+
+    def create(self, key: str, settings: Any, look_first: bool) -> int:
+        """Create a job, or find the one that an earlier attempt created."""
+        name = str(settings.get("name", ""))
+
+        def find() -> int | None:
+            return self.find(key, name)
+
+        found = find() if look_first else None
+        if found is not None:
+            return self.reset(found, settings, key)
+        token = hashlib.sha256(f"{self.target.app.name}/{self.deployment_token()}/{key}".encode()).hexdigest()[:48]
+        return self.caller.create({**settings, "idempotency_token": token}, f"jobs/create {key}", find)
+
+    def deployment_token(self) -> str:
+        """What makes this deployment's idempotency tokens its own."""
+        made = self.journal.deployment
+        return f"{self.target.environment.name}/{made.id}/{made.started_at}/{made.direction}"
+
+    def reset(self, job_id: int, settings: Any, key: str) -> int:
+        """Put new settings in the place of the old ones."""
+        body = {"job_id": job_id, "new_settings": dict(settings)}
+        self.caller.write("POST", "/api/2.2/jobs/reset", body, f"jobs/reset {key}")
+        return job_id
+
+    def permit(self, job_id: int, rights: Sequence[Any], key: str) -> None:
+        """Give a job exactly these permissions. Its owner stays, unless they name one."""
+        path = f"/api/2.0/permissions/jobs/{job_id}"
+        entries = [{**{who: r[who] for who in PRINCIPALS if who in r}, "permission_level": r["level"]} for r in rights]
+        if not any(right["level"] == OWNER for right in rights):
+            present = self.caller.get(path, {}, f"permissions/jobs/{job_id}")
+            entries += [
+                {**{who: entry[who] for who in PRINCIPALS if entry.get(who)}, "permission_level": OWNER}
+                for entry in present.get("access_control_list") or ()
+                if any(r["permission_level"] == OWNER and not r.get("inherited") for r in entry["all_permissions"])
+            ]
+        self.caller.write("PUT", path, {"access_control_list": entries}, f"permissions of {key}")
 
 
-def _do(connection: Connection, step: JournalStep) -> JournalStep:
-    api: Any = connection.client.api_client
-    with translated(connection, f"jobs/{step.action} {step.key}"):
-        match step.action:
-            case "create":
-                # The tags make the job findable again where the answer is lost.
-                job_id = int(api.do("POST", "/api/2.2/jobs/create", body=dict(step.after or {}))["job_id"])
-                return replace(step, job_id=job_id, status="done")
-            case "reset":
-                body = {"job_id": step.job_id, "new_settings": dict(step.after or {})}
-                api.do("POST", "/api/2.2/jobs/reset", body=body)
-            case "delete":
-                with contextlib.suppress(*missing()):
-                    api.do("POST", "/api/2.2/jobs/delete", body={"job_id": step.job_id})
-    return replace(step, status="done")
+def go_forward(site: Site) -> None:
+    """Do every step that is not done yet. Steps that were begun before and whose end is not known are done again: each
+    may be.
 
-
-def _merged(steps: Sequence[JournalStep], newer: Sequence[JournalStep]) -> tuple[JournalStep, ...]:
-    known = {step.key: step for step in newer}
-    return tuple(known.get(step.key, step) for step in steps)
-
-
-def take_back(
-    connection: Connection,
-    app: Application,
-    environment: Environment,
-    deployment: Deployment,
-    ledger: Ledger,
-    clock: Clock,
-    emit: Emit,
-) -> Deployment:
-    """Bring every job of a deployment back to what its journal says stood before. Whether a step was done, half done
-    or not begun does not matter: what stands now is observed first.
-
-    Return the deployment, rolled back. Raise HeadwayError ROLLBACK_FAILED, which says what stands where.
+    Raise StepFailed for the first that failed, Stopped where that was asked for, HeadwayError LOCK_LOST.
     """
-    there: dict[str, list[ObservedJob]] = {}
-    for job in observe(connection, app, environment):
-        there.setdefault(job.key, []).append(job)
-    ended: list[JournalStep] = []
-    problems: list[str] = []
-    for step in deployment.steps:
-        try:
-            for undo in _undoing(step, there.get(step.key, [])):
-                _do(connection, undo)
-                emit(Progress(f"taken back: {step.key}"))
-            ended.append(replace(step, status="taken back"))
-        except HeadwayError as error:
-            problems.append(f"{step.key}: {error.message}")
-            ended.append(replace(step, status="failed", message=error.message))
-    outcome = replace(
-        deployment,
-        outcome="mixed" if problems else "rolled back",
-        steps=tuple(ended),
-        ended_at=stamp(clock.now()),
-    )
-    ledger.write_deployment(outcome)
-    if problems:
-        raise HeadwayError(
-            "ROLLBACK_FAILED",
-            environment=environment.name,
-            reason="; ".join(problems),
-            standing=f"The journal {deployment.id} says what stood before; the next deploy goes on",
-        )
-    return outcome
+    for phase in PHASES:
+        steps = site.deployment().steps
+        numbers = [n for n, step in enumerate(steps) if step.action in phase and step.status in ("planned", "begun")]
+        site.all(numbers, lambda number: _forward(site, number))
 
 
-def _undoing(step: JournalStep, there: list[ObservedJob]) -> list[JournalStep]:
-    """The steps that bring one job back, from what stands now."""
-    if step.before is None:
-        return [JournalStep("delete", step.key, job.job_id, job.settings, None) for job in there]
-    if not there:
-        return [JournalStep("create", step.key, None, None, step.before)]
-    known = next((job for job in there if job.job_id == step.job_id), there[0])
-    return [JournalStep("reset", step.key, known.job_id, known.settings, step.before)]
+def _forward(site: Site, number: int) -> None:
+    made = site.deployment()
+    step = made.steps[number]
+    again = step.status == "begun"
+    site.may_write()
+    site.journal.write("begun", number, message=_found_before(site, step))
+    try:
+        job_id = _do(site, made, step, again, number)
+    except HeadwayError as error:
+        if error.code == "LOCK_LOST":
+            raise
+        site.journal.note("failed", number, message=error.message)
+        raise StepFailed(step, error) from error
+    site.journal.note("done", number, job_id=job_id)
+    site.target.emit(Progress(f"{step.action} {step.key} (job {job_id})"))
+
+
+def _job_id(site: Site, step: JournalStep) -> int:
+    """A step's job; that of the same key's creation where the plan created it."""
+    if step.job_id is not None:
+        return step.job_id
+    for other in site.deployment().steps:
+        if other.key == step.key and other.job_id is not None:
+            return other.job_id
+    raise ValueError(f"{step.action} of {step.key} before its job was created")
+
+
+def _found_before(site: Site, step: JournalStep) -> str:
+    """What a restart finds when it begins first: the runs that it drains. Kept in the journal, because afterwards
+    nobody
+    could tell that there were any."""
+    if step.action != "restart" or step.message or step.job_id is None:
+        return step.message
+    runs = streaming.active_runs(site.caller, _job_id(site, step))
+    return "was running" if runs else "was idle"
+
+
+def _do(site: Site, made: Deployment, step: JournalStep, again: bool, number: int) -> int:
+    match step.action:
+        case "create":
+            return site.create(step.key, step.after, look_first=again)
+        case "reset" | "adopt":
+            return site.reset(_job_id(site, step), step.after, step.key)
+        case "permissions":
+            job_id = _job_id(site, step)
+            site.permit(job_id, (step.after or {})[PERMISSIONS], step.key)
+            return job_id
+        case "delete":
+            job_id = _job_id(site, step)
+            site.caller.delete(job_id, f"jobs/delete {step.key}")
+            return job_id
+        case "restart":
+            job_id = _job_id(site, step)
+            restart(site, step.key, job_id, made.settings.get(step.key, {}), site.deployment().steps[number].message)
+            return job_id
+
+
+def restart(site: Site, key: str, job_id: int, settings: Any, found: str) -> None:
+    """Drain a stream, start it again, watch it. A stream that stood still (`found` is `was idle`) stays so, unless it
+    is
+    continuous. Raise HeadwayError."""
+    continuous = isinstance(settings.get("continuous"), dict) and settings["continuous"].get("pause_status") != "PAUSED"
+    before = streaming.active_runs(site.caller, job_id)
+    clock, emit = site.target.clock, site.target.emit
+    if found == "was idle" and not before and not continuous:
+        return
+    if found == "" and not continuous:
+        return  # a new job: nothing streams yet
+    if found:  # else it is new and continuous: the workspace starts it
+        emit(Progress(f"{key}: draining {len(before)} run(s)"))
+        streaming.drain(site.caller, clock, job_id, before)
+    else:
+        before = []
+    token = hashlib.sha256(f"{site.deployment_token()}/restart/{key}/{before}".encode()).hexdigest()[:48]
+    run_id = streaming.start(site.caller, clock, job_id, continuous, token, before)
+    settle = site.target.app.deploy.settle_seconds
+    streaming.watch_progress(site.caller, clock, run_id, key, emit, settle)

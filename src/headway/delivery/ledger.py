@@ -1,34 +1,33 @@
 """The ledger of an environment, in the artifact store: state, lock and journals. Any machine can read it and go on."""
 
 import json
-import os
-import secrets
-import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
 
 from headway.adapters.clock import Clock, stamp
-from headway.adapters.identity import has_ended, this_process
 from headway.adapters.objectstore import ObjectNotFound, ObjectStore, PreconditionFailed
 from headway.core.errors import HeadwayError
-from headway.core.ledger import Deployment, EnvironmentState
-
-LEASE_SECONDS = 120
-
-
-def owner() -> str:
-    """Who this process is, for others to read."""
-    return f"{os.environ.get('USER') or os.environ.get('LOGNAME') or os.getuid()}@{socket.gethostname()}:{os.getpid()}"
+from headway.core.ledger import Deployment, Entry, EnvironmentState, folded
+from headway.delivery.journal import Journal, put_entries, read_entries, take_over
+from headway.delivery.locking import LEASE_SECONDS as LEASE_SECONDS
+from headway.delivery.locking import Hold, Lease, break_lock, look
+from headway.delivery.locking import held as held
+from headway.delivery.locking import owner as owner
 
 
 class Ledger:
-    """One environment's ledger: `<app>/envs/<environment>/`."""
+    """One environment's ledger: `<app>/envs/<environment>/`.
+
+    `state.json`, written by compare-and-swap; `lock.json`; and for each deployment, by number,
+    `deployments/000042.json` (what
+    it set out to do), `deployments/000042/000001.json` … (its journal) and `final.json` (the whole, once it has ended).
+    """
 
     def __init__(self, store: ObjectStore, app: str, environment: str) -> None:
         self.store, self.app, self.environment = store, app, environment
         self._folder = f"{app}/envs/{environment}"
+
+    # state
 
     def state(self) -> EnvironmentState:
         """What stands there; an empty state before the first deployment."""
@@ -51,113 +50,105 @@ class Ledger:
         try:
             self.store.put(f"{self._folder}/state.json", data, if_absent=tag is None, if_tag=tag)
         except PreconditionFailed:
+            if self._read()[0] == state:
+                return  # it is ours; the answer was lost
             what = "somebody else wrote it just now"
             raise HeadwayError("STATE_MOVED", environment=self.environment, what=what) from None
 
-    def write_deployment(self, deployment: Deployment) -> None:
-        """Keep a journal; only the lock's holder writes."""
-        data = json.dumps(deployment.to_json(), indent=2).encode()
-        self.store.put(f"{self._folder}/deployments/{deployment.id}.json", data)
+    # deployments
 
-    def deployment(self, id_: str) -> Deployment:
-        """Raise HeadwayError STORE_NOT_FOUND."""
-        key = f"{self._folder}/deployments/{id_}.json"
+    def _at(self, id_: str) -> str:
+        return f"{self._folder}/deployments/{id_}"
+
+    def open(self, deployment: Deployment, clock: Clock) -> Journal:
+        """Begin a deployment: its header is written, once. Raise HeadwayError STATE_MOVED where its number is taken."""
+        data = json.dumps(deployment.to_json(), indent=1).encode()
+        try:
+            self.store.put(f"{self._at(deployment.id)}.json", data, if_absent=True)
+        except PreconditionFailed:
+            if self.store.get(f"{self._at(deployment.id)}.json")[0] != data:
+                what = f"somebody else began deployment {deployment.id}"
+                raise HeadwayError("STATE_MOVED", environment=self.environment, what=what) from None
+        return Journal(self.store, self._at(deployment.id), deployment, (), 0, clock)
+
+    def take_over(self, deployment: Deployment, clock: Clock) -> Journal:
+        """Go on with a deployment that somebody else began and did not end."""
+        return take_over(self.store, self._at(deployment.id), self._header(deployment.id), clock)
+
+    def _header(self, id_: str) -> Deployment:
+        key = f"{self._at(id_)}.json"
         try:
             data, _ = self.store.get(key)
         except ObjectNotFound:
             raise HeadwayError("STORE_NOT_FOUND", url=self.store.url, key=key) from None
         return Deployment.from_json(json.loads(data))
 
-    def deployments(self) -> list[Deployment]:
-        """Every journal, the newest first."""
-        found = []
-        for entry in self.store.list(f"{self._folder}/deployments/"):
-            data, _ = self.store.get(entry.key)
-            found.append(Deployment.from_json(json.loads(data)))
-        return sorted(found, key=lambda deployment: deployment.id, reverse=True)
+    def deployment(self, id_: str) -> Deployment:
+        """A deployment as it is known by now. Raise HeadwayError STORE_NOT_FOUND."""
+        try:
+            return Deployment.from_json(json.loads(self.store.get(f"{self._at(id_)}/final.json")[0]))
+        except ObjectNotFound:
+            header = self._header(id_)
+        return folded(header, read_entries(self.store, self._at(id_))[0])
+
+    def newest(self) -> str | None:
+        """The number of the newest deployment; None before the first. Numbers have no gaps, so a few looks beyond the
+        one
+        that stands find it."""
+        number = int(self.state().deployment or 0)
+        while self.store.head(f"{self._at(_id(number + 1))}.json") is not None:
+            number += 1
+        return _id(number) if number else None
+
+    def next_id(self) -> str:
+        """The number of the next deployment. Only the lock's holder asks."""
+        return _id(int(self.newest() or 0) + 1)
+
+    def deployments(self, most: int | None = None) -> list[Deployment]:
+        """The newest `most` deployments, or all, the newest first."""
+        newest = int(self.newest() or 0)
+        last = 0 if most is None else max(0, newest - most)
+        return [self.deployment(_id(number)) for number in range(newest, last, -1)]
 
     def unfinished(self) -> list[Deployment]:
-        """Journals of deployers that were killed: not ended, and nobody is at it any more. The newest first."""
-        return [deployment for deployment in self.deployments() if deployment.outcome in ("running", "mixed")]
+        """The deployment of a deployer that was killed, interrupted, or could not take it back. At most one: nobody
+        begins
+        another before it is finished."""
+        newest = self.newest()
+        found = self.deployment(newest) if newest is not None else None
+        return [found] if found is not None and not found.finished else []
+
+    # lock
+
+    @property
+    def _lock(self) -> str:
+        return f"{self._folder}/lock.json"
 
     @contextmanager
-    def locked(self, clock: Clock) -> Iterator[None]:
+    def locked(self, clock: Clock) -> Iterator[Hold]:
         """Hold the environment's lock. Raise HeadwayError ENVIRONMENT_LOCKED."""
-        with held(self.store, f"{self._folder}/lock.json", f"environment {self.environment} of {self.app}", clock):
-            yield
+        with held(self.store, self._lock, f"environment {self.environment} of {self.app}", clock) as hold:
+            yield hold
+
+    def holder(self, clock: Clock) -> Lease | None:
+        """Who holds the environment's lock; None where nobody does."""
+        return look(self.store, self._lock, clock)
+
+    def break_lock(self, clock: Clock) -> Lease | None:
+        """End the lease of whoever holds the lock; its journal takes no more entries, so that it stops before its next
+        call. Return the lease, None where nobody held it."""
+        lease = break_lock(self.store, self._lock)
+        for left in self.unfinished() if lease is not None else ():
+            number = read_entries(self.store, self._at(left.id))[1]
+            broken = Entry("interrupted", stamp(clock.now()), message=f"the lock was broken by {owner()}")
+            while True:
+                try:
+                    put_entries(self.store, self._at(left.id), number + 1, [broken])
+                    break
+                except PreconditionFailed:
+                    number = read_entries(self.store, self._at(left.id))[1]
+        return lease
 
 
-def new_deployment_id(clock: Clock) -> str:
-    """Sortable by time, and never the same twice."""
-    return f"{clock.now():%Y%m%dT%H%M%S%fZ}-{secrets.token_hex(3)}"
-
-
-@contextmanager
-def held(store: ObjectStore, key: str, what: str, clock: Clock) -> Iterator[None]:
-    """Hold the lock at `key` while the context is open: a lease that is renewed in the background.
-
-    A lease that has expired, or whose process ended on this machine, belongs to somebody who died, and is taken over.
-    Raise HeadwayError ENVIRONMENT_LOCKED.
-    """
-    token = secrets.token_hex(16)
-    since = clock.now()
-    tag = _acquire(store, key, what, token, since, clock)
-    ended = threading.Event()
-    keeper = threading.Thread(target=_renew, args=(store, key, token, since, tag, clock, ended), daemon=True)
-    keeper.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        keeper.join()
-        _release(store, key, token)
-
-
-def _content(token: str, since: datetime, now: datetime) -> bytes:
-    until = now + timedelta(seconds=LEASE_SECONDS)
-    lease = {"owner": owner(), "token": token, "since": stamp(since), "until": stamp(until), "process": this_process()}
-    return json.dumps(lease, indent=2).encode()
-
-
-def _acquire(store: ObjectStore, key: str, what: str, token: str, since: datetime, clock: Clock) -> str:
-    content = _content(token, since, since)
-    try:
-        return store.put(key, content, if_absent=True)
-    except PreconditionFailed:
-        pass
-    try:
-        data, tag = store.get(key)
-    except ObjectNotFound:  # it was released just now
-        data, tag = b"", ""
-    lease = json.loads(data) if data else {}
-    try:
-        if not lease:
-            return store.put(key, content, if_absent=True)
-        if stamp(clock.now()) > lease["until"] or has_ended(lease.get("process", "")):
-            return store.put(key, content, if_tag=tag)
-    except PreconditionFailed:
-        lease = lease or {"owner": "somebody else", "since": "just now", "until": "soon"}
-    raise HeadwayError(
-        "ENVIRONMENT_LOCKED", what=what, owner=lease["owner"], since=lease["since"], until=lease["until"]
-    )
-
-
-def _renew(
-    store: ObjectStore, key: str, token: str, since: datetime, tag: str, clock: Clock, ended: threading.Event
-) -> None:
-    while not ended.wait(LEASE_SECONDS / 3):
-        try:
-            tag = store.put(key, _content(token, since, clock.now()), if_tag=tag)
-        except PreconditionFailed:
-            return  # it expired and was taken over; the state's serial keeps us from writing over the new holder
-        except HeadwayError:
-            continue  # the store is away: try again while the lease lasts
-
-
-def _release(store: ObjectStore, key: str, token: str) -> None:
-    try:
-        data, _ = store.get(key)
-    except (ObjectNotFound, HeadwayError):
-        return  # the lease ends by itself
-    if json.loads(data).get("token") == token:
-        store.delete(key)
+def _id(number: int) -> str:
+    return f"{number:06d}"

@@ -1,7 +1,7 @@
 """The whole line for one commit: release, then environment by environment, gates between them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from headway.adapters.clock import Clock
@@ -21,6 +21,7 @@ from headway.delivery.making import check_out, make_release
 from headway.delivery.releasing import load_configuration
 from headway.delivery.rolling_back import take_environment_back
 from headway.delivery.steps import step
+from headway.delivery.target import NeverStopping, Stopping
 from headway.delivery.toolchain import installed_toolchain
 
 
@@ -33,6 +34,7 @@ class Line:
     variables: Mapping[str, str]
     clock: Clock
     emit: Emit
+    stopping: Stopping = field(default_factory=NeverStopping)
 
     def target(self, name: str) -> Target:
         """An environment, connected. Raise HeadwayError ENVIRONMENT_UNKNOWN, TOKEN_MISSING."""
@@ -41,10 +43,14 @@ class Line:
             raise HeadwayError("ENVIRONMENT_UNKNOWN", name=name, known=", ".join(self.app.environments) or "none")
         connection = connect(environment, self.variables)
         ledger = Ledger(self.store, self.app.name, name)
-        return Target(self.app, environment, connection, ledger, self.store, self.clock, self.emit)
+        return Target(self.app, environment, connection, ledger, self.store, self.clock, self.emit, self.stopping)
 
     def of(self, release: Release) -> "Line":
-        """The same line with the configuration of a release's commit."""
+        """The same line with the configuration of a release's commit, which is verified first with the keys that this
+        line's own configuration trusts. Raise HeadwayError RELEASE_NOT_GENUINE."""
+        from headway.delivery.verifying import require_genuine  # slow to import
+
+        require_genuine(self.store, release, self.app.signing, artifacts=False)
         return replace(self, app=application_of(load_configuration(self.store, release), self.variables))
 
     def order(self) -> list[str]:

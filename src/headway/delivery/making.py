@@ -1,4 +1,4 @@
-"""From a commit to a stored release: checkout, test, version, build, store."""
+"""From a commit to a stored release: checkout, test, version, build, sign, store."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,6 +26,7 @@ class Checkout:
     folder: Path
     commit: Commit
     app: Application
+    repository: Repository | None = None
 
 
 def check_out(
@@ -42,7 +43,7 @@ def check_out(
         inside = folder / root.resolve().relative_to(repository.root.resolve())
         app = application_of(read_files(inside), variables)
         note.detail = commit.subject
-        return Checkout(inside, commit, app)
+        return Checkout(inside, commit, app, repository)
 
 
 def make_release(
@@ -56,11 +57,15 @@ def make_release(
     tests: tuple[TestResult, ...] | None = None,
     version: Version | None = None,
 ) -> Release:
-    """Test, take a version, build once, store. Raise HeadwayError; a red test leaves everything as it was.
+    """Test, take a version, build once, sign, store. Raise HeadwayError; a red test leaves everything as it was.
 
     `tests` and `version` are what a caller that was interrupted has already.
     """
-    app, commit = checkout.app, checkout.commit
+    from headway.delivery.attesting import key_for, origin_of, sign_release  # slow to import, and of use here only
+    from headway.delivery.sbom import make_sbom
+
+    app, commit, began = checkout.app, checkout.commit, stamp(clock.now())
+    key = key_for(store, app.signing)
     logs = work / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     if tests is None:
@@ -84,9 +89,14 @@ def make_release(
             spark_version_key=tools.spark_version_key,
             artifacts={name: artifact_of(file, app.name, version) for name, file in built.items()},
             tests=tests,
+            signed=True,
         )
-        store_release(store, release, built, read_files(checkout.folder))
-        note.detail = f"release {version}"
+        configuration = read_files(checkout.folder)
+        sbom = make_sbom(app, release, built, checkout.folder, tools)
+        origin = origin_of(checkout.repository, tools, began, clock)
+        documents = sign_release(store, key, release, configuration, sbom, origin)
+        store_release(store, release, built, configuration, documents)
+        note.detail = f"release {version}, signed"
     return release
 
 

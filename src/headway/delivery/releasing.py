@@ -12,11 +12,13 @@ from headway.core.errors import HeadwayError
 from headway.core.release import Artifact, Release, Version
 from headway.delivery.building import BuiltFile
 
+RECORD = "release.json"
 CONFIGURATION = "configuration.json"
 _TRIES = 200
 
 
-def _folder(app: str, version: object) -> str:
+def release_folder(app: str, version: object) -> str:
+    """Where a release lies in the store."""
     return f"{app}/releases/{version}"
 
 
@@ -36,6 +38,16 @@ def take_version(store: ObjectStore, app: Application) -> Version:
         except PreconditionFailed:
             continue
     raise HeadwayError("STORE_CONFLICT", key=key, url=store.url)
+
+
+def record_bytes(release: Release) -> bytes:
+    """The very content of `release.json`."""
+    return json.dumps(release.to_json(), indent=2).encode()
+
+
+def configuration_bytes(configuration: Files) -> bytes:
+    """The very content of `configuration.json`."""
+    return json.dumps({"toml": configuration.toml, "jobs": dict(configuration.jobs)}, indent=2).encode()
 
 
 def claim_version(store: ObjectStore, app: Application, commit: str) -> Version:
@@ -67,22 +79,30 @@ def find_release(store: ObjectStore, app: str, version: Version) -> Release | No
 def clear_unfinished(store: ObjectStore, app: str, version: Version) -> None:
     """Remove what a killed builder stored of a version that never became a release: nothing can refer to it."""
     if find_release(store, app, version) is None:
-        for entry in store.list(f"{_folder(app, version)}/"):
+        for entry in store.list(f"{release_folder(app, version)}/"):
             store.delete(entry.key)
 
 
-def store_release(store: ObjectStore, release: Release, built: Mapping[str, BuiltFile], configuration: Files) -> None:
-    """Write the artifacts, the configuration, then `release.json`, then move `lastBuild.txt` forward.
+def store_release(
+    store: ObjectStore,
+    release: Release,
+    built: Mapping[str, BuiltFile],
+    configuration: Files,
+    documents: Mapping[str, bytes] | None = None,
+) -> None:
+    """Write the artifacts, the configuration, `documents` (by file name), then `release.json`, then move
+    `lastBuild.txt` forward.
 
     Raise HeadwayError VERSION_EXISTS; nothing that exists is overwritten.
     """
-    folder = _folder(release.app, release.version)
-    texts = {"toml": configuration.toml, "jobs": dict(configuration.jobs)}
+    folder = release_folder(release.app, release.version)
     try:
         for name, artifact in release.artifacts.items():
             store.put_file(artifact.key, built[name].path, if_absent=True)
-        store.put(f"{folder}/{CONFIGURATION}", json.dumps(texts, indent=2).encode(), if_absent=True)
-        store.put(f"{folder}/release.json", json.dumps(release.to_json(), indent=2).encode(), if_absent=True)
+        store.put(f"{folder}/{CONFIGURATION}", configuration_bytes(configuration), if_absent=True)
+        for file, content in (documents or {}).items():
+            store.put(f"{folder}/{file}", content, if_absent=True)
+        store.put(f"{folder}/{RECORD}", record_bytes(release), if_absent=True)
     except PreconditionFailed:
         raise HeadwayError("VERSION_EXISTS", version=release.version, app=release.app) from None
     _move_last_build(store, release)
@@ -107,7 +127,7 @@ def _move_last_build(store: ObjectStore, release: Release) -> None:
 
 def artifact_of(built: BuiltFile, app: str, version: Version) -> Artifact:
     """The record of a built file."""
-    key = f"{_folder(app, version)}/{built.path.name}"
+    key = f"{release_folder(app, version)}/{built.path.name}"
     return Artifact(built.name, built.kind, built.path.name, key, built.sha256, built.size)
 
 
@@ -123,7 +143,7 @@ def last_build(store: ObjectStore, app: str) -> Version | None:
 def load_release(store: ObjectStore, app: str, version: str) -> Release:
     """Raise HeadwayError RELEASE_NOT_FOUND."""
     try:
-        data, _ = store.get(f"{_folder(app, Version.parse(version))}/release.json")
+        data, _ = store.get(f"{release_folder(app, Version.parse(version))}/{RECORD}")
     except (ObjectNotFound, ValueError):
         raise HeadwayError("RELEASE_NOT_FOUND", app=app, version=version) from None
     return Release.from_json(json.loads(data))
@@ -131,7 +151,7 @@ def load_release(store: ObjectStore, app: str, version: str) -> Release:
 
 def load_configuration(store: ObjectStore, release: Release) -> Files:
     """The configuration as it was in the release's commit."""
-    key = f"{_folder(release.app, release.version)}/{CONFIGURATION}"
+    key = f"{release_folder(release.app, release.version)}/{CONFIGURATION}"
     try:
         data, _ = store.get(key)
     except ObjectNotFound:
@@ -144,7 +164,7 @@ def list_releases(store: ObjectStore, app: str) -> list[Release]:
     """Every release, the newest first."""
     found = []
     for entry in store.list(f"{app}/releases/"):
-        if entry.key.endswith("/release.json"):
+        if entry.key.endswith(f"/{RECORD}"):
             data, _ = store.get(entry.key)
             found.append(Release.from_json(json.loads(data)))
     return sorted(found, key=lambda release: release.version, reverse=True)

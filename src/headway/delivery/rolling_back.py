@@ -11,10 +11,11 @@ from headway.delivery.steps import step
 def rollback(target: Target, to: str | None = None) -> EnvironmentState:
     """Bring the environment to version `to` as it last stood there, or to the version before the present one.
 
-    The settings are those that the ledger recorded then, not today's files. Raise HeadwayError ROLLBACK_IMPOSSIBLE.
+    The settings are those that the ledger recorded then, not today's files; what was changed by hand since is changed
+    back with the rest. Raise HeadwayError ROLLBACK_IMPOSSIBLE.
     """
-    with target.ledger.locked(target.clock):
-        finish_interrupted(target)
+    with target.ledger.locked(target.clock) as hold:
+        finish_interrupted(target, hold)
         standing = _choose(target, to)
         with step(target.emit, "rollback", f"to {standing.version or 'nothing'}", target.environment.name) as note:
             release = load_release(target.store, target.app.name, standing.version) if standing.version else None
@@ -22,7 +23,7 @@ def rollback(target: Target, to: str | None = None) -> EnvironmentState:
                 bring_artifacts(target, release)
             settings = target.ledger.deployment(standing.deployment).settings
             note.detail = summary(make_plan(target, release, settings))
-            return change(target, release, settings)
+            return change(target, release, settings, hold, kind="rollback")
 
 
 def take_environment_back(target: Target, before: EnvironmentState) -> EnvironmentState:
@@ -31,10 +32,11 @@ def take_environment_back(target: Target, before: EnvironmentState) -> Environme
     if before.version is not None:
         return rollback(target, before.version)
     with (
-        target.ledger.locked(target.clock),
+        target.ledger.locked(target.clock) as hold,
         step(target.emit, "rollback", "to nothing: there was no version before", target.environment.name),
     ):
-        return change(target, None, {})
+        finish_interrupted(target, hold)
+        return change(target, None, {}, hold, kind="rollback")
 
 
 def _choose(target: Target, to: str | None) -> Standing:

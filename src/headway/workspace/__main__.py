@@ -5,6 +5,7 @@ import logging
 import os
 import socket
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import uvicorn
@@ -15,10 +16,12 @@ from headway.workspace.catalogue import NODE_TYPES, Catalogue
 from headway.workspace.process import announce
 from headway.workspace.runtime.fleet import DriverFleet
 from headway.workspace.runtime.hostjar import prepare
-from headway.workspace.runtime.runtimes import default_runtime
+from headway.workspace.runtime.runtimes import Runtimes, default_runtime
 from headway.workspace.runtime.tasks import FileRoots
 from headway.workspace.server import Workspace, create_app
 from headway.workspace.settings import WorkspaceSettings
+from headway.workspace.tls import Certificate, self_signed
+from headway.workspace.tls import given as given_certificate
 
 
 def main() -> None:
@@ -33,21 +36,42 @@ def main() -> None:
         allow_download=tuple(given["allow_download"]),
         standby=given["standby"],
         cache=Path(given["cache"]),
+        tls_cert=Path(given["tls_cert"]) if given.get("tls_cert") else None,
+        tls_key=Path(given["tls_key"]) if given.get("tls_key") else None,
+        tls_self_signed=given.get("tls_self_signed", False),
     )
     listener = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((settings.host, settings.port))
-    url = f"http://{settings.host}:{listener.getsockname()[1]}"
+    certificate = _certificate(settings)
+    scheme = "https" if certificate else "http"
+    url = f"{scheme}://{settings.host}:{listener.getsockname()[1]}"
     runtime = default_runtime(settings.cache)
     prepare(runtime, settings.cache, lambda message: print(message, flush=True))  # noqa: T201  (start-up progress)
     roots = FileRoots(settings.dbfs, settings.files, settings.volumes)
     fleet = DriverFleet(runtime, roots, settings.cache, settings.data / "clusters", settings.standby)
-    catalogue = Catalogue({runtime.key: runtime}, {size.node_type_id: size for size in NODE_TYPES})
+    catalogue = Catalogue(Runtimes(runtime, settings.cache), {size.node_type_id: size for size in NODE_TYPES})
     workspace = Workspace(settings, catalogue, fleet, url)
     token_file = ensure_admin_token(workspace.tokens, settings.data)
-    app = create_app(workspace, lambda: announce(settings.data, url, os.getpid(), token_file))
-    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=10)
+    trust = certificate.cert if certificate and settings.tls_self_signed else None
+    app = create_app(workspace, lambda: announce(settings.data, url, os.getpid(), token_file, trust))
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=10,
+        ssl_certfile=certificate.cert if certificate else None,
+        ssl_keyfile=certificate.key if certificate else None,
+    )
     uvicorn.Server(config).run(sockets=[listener])
+
+
+def _certificate(settings: WorkspaceSettings) -> Certificate | None:
+    if settings.tls_cert is not None:
+        return given_certificate(settings.tls_cert, settings.tls_key)
+    if settings.tls_self_signed:
+        return self_signed(settings.data / "tls", settings.host, datetime.now(UTC))
+    return None
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from alembic.config import Config
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     Engine,
     Index,
@@ -33,6 +34,9 @@ tokens = Table(
     Column("user_name", String(255), nullable=False),
     Column("comment", String(255), nullable=False),
     Column("created_ms", BigInteger, nullable=False),
+    Column("created_by", String(255)),
+    Column("expires_ms", BigInteger),
+    Column("run_id", String(64), index=True),  # of tokens that a run was given; None: a personal access token
 )
 
 jobs = Table(
@@ -71,6 +75,15 @@ runs = Table(
     Column("cluster_id", String(64)),
     Column("output", JSON, nullable=False),
     Column("idempotency_token", String(64), unique=True),
+    # Of task runs: the run they belong to (`parent_id` is the for-each task's run for an iteration), which attempt
+    # this is, the first attempt's id, whether it is the newest one. `details` are other facts: what triggered it.
+    Column("root_id", Integer, index=True),
+    Column("attempt", Integer, nullable=False, default=0, server_default="0"),
+    Column("original_id", Integer),
+    Column("latest", Boolean, nullable=False, default=True, server_default="1"),
+    Column("iteration", Integer),
+    Column("repair_id", Integer),
+    Column("details", JSON, nullable=False, default=dict, server_default="{}"),
     Index("runs_of_job", "job_id", "parent_id", "run_id"),
     sqlite_autoincrement=True,
 )
@@ -96,6 +109,7 @@ objects = Table(
     Column("language", String(16)),
     Column("created_ms", BigInteger, nullable=False),
     Column("modified_ms", BigInteger, nullable=False),
+    Column("creator", String(255)),
     sqlite_autoincrement=True,
 )
 

@@ -1,106 +1,216 @@
 """Between Starlette and the services: who calls, what they sent, what they get; errors as the clients expect them."""
 
-import json
 import logging
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
 
+from sqlalchemy.exc import OperationalError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import Message, Receive
 
 from headway.workspace.auth import Tokens
 from headway.workspace.errors import ApiError, malformed
+from headway.workspace.parsing import Data as Data
+from headway.workspace.parsing import flag as flag
+from headway.workspace.parsing import json_object
+from headway.workspace.parsing import number as number
+from headway.workspace.parsing import text as text
+from headway.workspace.principals import Principal
 from headway.workspace.settings import MAX_BODY_BYTES
 
 logger = logging.getLogger(__name__)
 
-Data = dict[str, Any]
+SPOOL_BYTES = 1024 * 1024
+_FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
+_SCIM_ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
+
+
+class Access(Protocol):
+    """Who may do what (the permissions service)."""
+
+    def check(self, principal: Principal, kind: str, object_id: str, level: str) -> None:
+        """Raise ApiError PERMISSION_DENIED where the principal lacks that level on the object, or where there is no
+        such object."""
+
+    def allows(self, principal: Principal, kind: str, object_id: str, level: str) -> bool:
+        """The same as an answer; False where there is no such object."""
 
 
 @dataclass(frozen=True)
 class Call:
     """One request. `data` are its fields: path, query, JSON object and form together. `version` is `2.1` of
-    `/api/2.1/…`."""
+    `/api/2.1/…`.
 
-    user: str
+    `path` are the parameters of the route (`{id}`), decoded. `headers` have small letters. `files` are what an
+    endpoint with `upload` was sent: the parts of a form by name, or the raw body as `body`; they lie on disk where they
+    are large, and are closed when the call has been answered.
+    """
+
+    principal: Principal
     version: str
     data: Data
     base_url: str
+    path: Mapping[str, str]
+    headers: Mapping[str, str]
+    files: Mapping[str, BinaryIO]
+    access: Access
+
+    @property
+    def user(self) -> str:
+        """The caller's name."""
+        return self.principal.name
+
+    def require(self, kind: str, object_id: object, level: str) -> None:
+        """Raise ApiError PERMISSION_DENIED where the caller lacks that level on an object."""
+        if not self.principal.is_admin:
+            self.access.check(self.principal, kind, str(object_id), level)
+
+    def allows(self, kind: str, object_id: object, level: str) -> bool:
+        """Whether the caller has that level on an object: for lists, which leave out what it may not see."""
+        return self.principal.is_admin or self.access.allows(self.principal, kind, str(object_id), level)
 
 
 Handler = Callable[[Call], Data | list[Any] | Response]
 
 
 @dataclass(frozen=True)
+class Need:
+    """What a caller must hold on an object before an endpoint is entered: `level` on the object of that kind
+    (`jobs`, `clusters`, …) which the field or path parameter `name` names. Where the field is absent the endpoint
+    itself says so."""
+
+    kind: str
+    name: str
+    level: str
+
+
+@dataclass(frozen=True)
 class Endpoint:
     """A served route. `path` is what follows the version, with Starlette's `{name}` and `{name:path}`; `versions`
-    are those it is served at."""
+    are those it is served at.
+
+    `needs` is what the caller must hold; `admin` lets only administrators in; `public` lets everybody in, also without
+    a token. `upload` is the most bytes of a body that is streamed to disk (0: bodies are fields, at most 10 MB).
+    `root` serves `path` as it stands, without `/api/VERSION`.
+    """
 
     method: str
     path: str
     handler: Handler
     versions: Sequence[str] = ("2.0",)
+    needs: Need | None = None
+    admin: bool = False
+    public: bool = False
+    upload: int = 0
+    root: bool = False
+
+    @property
+    def paths(self) -> list[tuple[str, str]]:
+        """Each full path with its version."""
+        if self.root:
+            return [(self.path, "")]
+        return [(f"/api/{version}{self.path}", version) for version in self.versions]
 
 
-def routes(endpoints: Sequence[Endpoint], tokens: Tokens) -> list[Route]:
-    """Starlette's routes, one per version."""
+@dataclass(frozen=True)
+class Door:
+    """What every request passes: who calls, and what they may do. `drafts` holds large bodies while they are read."""
+
+    tokens: Tokens
+    access: Access
+    drafts: Path
+    nobody: Principal = field(default_factory=lambda: Principal(0, "user", "", ""))
+
+
+def routes(endpoints: Sequence[Endpoint], door: Door) -> list[Route]:
+    """Starlette's routes, one per version. Those with parameters in their path come last, so that none hides a route
+    that is spelled out."""
+    plain = sorted(endpoints, key=lambda endpoint: ("{" in endpoint.path, endpoint.path.count(":path}")))
     return [
-        Route(f"/api/{version}{endpoint.path}", _serve(endpoint, version, tokens), methods=[endpoint.method])
-        for endpoint in endpoints
-        for version in endpoint.versions
+        Route(path, _serve(endpoint, version, door), methods=[endpoint.method])
+        for endpoint in plain
+        for path, version in endpoint.paths
     ]
 
 
-def _serve(endpoint: Endpoint, version: str, tokens: Tokens) -> Callable[[Request], Any]:
+def _serve(endpoint: Endpoint, version: str, door: Door) -> Callable[[Request], Any]:
     async def serve(request: Request) -> Response:
+        files: dict[str, BinaryIO] = {}
         try:
-            user = await run_in_threadpool(tokens.user, request.headers.get("authorization"))
-            data = {**await read_data(request), **request.path_params}
-            call = Call(user, version, data, str(request.base_url).rstrip("/"))
-            result = await run_in_threadpool(endpoint.handler, call)
-            return result if isinstance(result, Response) else JSONResponse(result)
+            principal = await _caller(endpoint, request, door)
+            data = await read_data(request, endpoint.upload, door.drafts, files)
+            call = Call(
+                principal,
+                version,
+                {**data, **request.path_params},
+                str(request.base_url).rstrip("/"),
+                request.path_params,
+                request.headers,
+                files,
+                door.access,
+            )
+            return await run_in_threadpool(_enter, endpoint, call)
         except Exception as error:  # noqa: BLE001  (the edge: every error gets its answer here)
             return answer_error(error, request)
+        finally:
+            for file in files.values():
+                file.close()
 
     return serve
+
+
+async def _caller(endpoint: Endpoint, request: Request, door: Door) -> Principal:
+    if endpoint.public:
+        return door.nobody
+    authorization = request.headers.get("authorization")
+    known = door.tokens.known(authorization)
+    return known if known is not None else await run_in_threadpool(door.tokens.principal, authorization)
+
+
+def _enter(endpoint: Endpoint, call: Call) -> Response:
+    if endpoint.admin and not call.principal.is_admin:
+        raise ApiError("PERMISSION_DENIED", f"{call.user} is not an administrator of this workspace.", 403)
+    need = endpoint.needs
+    if need is not None and not call.principal.is_admin:
+        named = call.path.get(need.name, call.data.get(need.name))
+        if isinstance(named, bool) or (named is not None and not isinstance(named, str | int)):
+            raise malformed(f"Could not parse request object: {need.name} has the wrong type")
+        if named is not None:
+            call.access.check(call.principal, need.kind, str(named), need.level)
+    result = endpoint.handler(call)
+    return result if isinstance(result, Response) else JSONResponse(result)
 
 
 def answer_error(error: Exception, request: Request) -> Response:
     """An ApiError as itself; anything else is our bug: logged with its traceback, answered 500."""
     if isinstance(error, ClientDisconnect):
         return Response(status_code=499)
+    path = request.url.path
+    if isinstance(error, OperationalError) and "locked" in str(error.orig):
+        error = ApiError("TEMPORARILY_UNAVAILABLE", "The database is busy; try again.", 503, {"Retry-After": "1"})
     if not isinstance(error, ApiError):
-        logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        error = ApiError("INTERNAL_ERROR", f"{type(error).__name__} while serving {request.url.path}", 500)
-    legacy = request.url.path.startswith("/api/1.2/")
-    body = {"error": error.message} if legacy else {"error_code": error.error_code, "message": error.message}
-    return JSONResponse(body, status_code=error.status, headers=error.headers)
+        logger.error("%s %s failed", request.method, path, exc_info=error)
+        error = ApiError("INTERNAL_ERROR", f"{type(error).__name__} while serving {path}", 500)
+    body: Data = {"error_code": error.error_code, "message": error.message}
+    if path.startswith("/api/1.2/"):
+        body = {"error": error.message}
+    elif "/scim/v2/" in path:
+        body = {"schemas": [_SCIM_ERROR], "detail": error.message, "status": str(error.status), **body}
+    # A message may repeat what a client sent, also what is not text: never an error about the error.
+    safe = {name: _printable(value) for name, value in body.items()}
+    return JSONResponse(safe, status_code=error.status, headers=error.headers)
 
 
-async def read_data(request: Request) -> Data:
-    """The request's fields. Raise ApiError where the body is too large, or is not what it says it is."""
-    data: Data = _query(request)
-    kind = request.headers.get("content-type", "").partition(";")[0].strip()
-    if kind in ("multipart/form-data", "application/x-www-form-urlencoded"):
-        _check_length(request)
-        async with request.form(max_part_size=MAX_BODY_BYTES) as form:
-            for name, value in form.multi_items():
-                data[name] = await value.read() if isinstance(value, UploadFile) else value
-        return data
-    body = await read_body(request, MAX_BODY_BYTES)
-    if body.strip():
-        try:
-            parsed = json.loads(body)
-        except (ValueError, RecursionError) as error:
-            raise malformed(f"Could not parse request object: {type(error).__name__}: {str(error)[:200]}") from None
-        if not isinstance(parsed, dict):
-            raise malformed("Could not parse request object: expected a JSON object")
-        data.update(parsed)
-    return data
+def _printable(value: Any) -> Any:
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
 def _query(request: Request) -> Data:
@@ -114,10 +224,70 @@ def _query(request: Request) -> Data:
     return found
 
 
-def _check_length(request: Request) -> None:
-    length = request.headers.get("content-length", "0")
-    if not length.isdigit() or int(length) > MAX_BODY_BYTES + 65536:
-        raise ApiError("MAX_REQUEST_SIZE_EXCEEDED", f"The request is larger than {MAX_BODY_BYTES} bytes", 413)
+async def read_data(request: Request, upload: int, drafts: Path, files: dict[str, BinaryIO]) -> Data:
+    """The request's fields. Raise ApiError where the body is too large, or is not what it says it is.
+
+    With `upload`, files of a form and raw bodies go to `files`, at most that many bytes each.
+    """
+    data = _query(request)
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind in _FORMS:
+        await _read_form(request, upload, data, files)
+    elif upload and kind not in ("application/json", "text/json"):
+        await _read_upload(request, upload, drafts, files)
+    else:
+        body = await read_body(request, max(MAX_BODY_BYTES, upload))
+        if body.strip():
+            data.update(json_object(body))
+    return data
+
+
+async def _read_form(request: Request, upload: int, data: Data, files: dict[str, BinaryIO]) -> None:
+    limit = max(MAX_BODY_BYTES, upload)
+    counted = Request(request.scope, _counted(request.receive, limit + 65536))
+    try:
+        form = await counted.form(max_part_size=MAX_BODY_BYTES, max_files=10, max_fields=1000)
+    except (HTTPException, ValueError, KeyError, IndexError) as error:
+        detail = error.detail if isinstance(error, HTTPException) else str(error)
+        raise malformed(f"Could not parse request object: not a form: {detail[:200]}") from None
+    for name, value in form.multi_items():
+        if not isinstance(value, UploadFile):
+            data[name] = value
+        elif upload:
+            files[name] = value.file
+        else:
+            data[name] = await value.read()
+            await value.close()
+
+
+def _counted(receive: Receive, limit: int) -> Receive:
+    """The same stream, ended by an ApiError where it is longer than `limit`: a client need not say how long it is."""
+    size = 0
+
+    async def counted() -> Message:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > limit:
+            raise _too_large(limit)
+        return message
+
+    return counted
+
+
+async def _read_upload(request: Request, limit: int, drafts: Path, files: dict[str, BinaryIO]) -> None:
+    spool: Any = tempfile.SpooledTemporaryFile(SPOOL_BYTES, dir=str(drafts))  # noqa: SIM115  (closed with the call)
+    files["body"] = spool
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(limit)
+        if size > SPOOL_BYTES:
+            await run_in_threadpool(spool.write, chunk)
+        else:
+            spool.write(chunk)
+    spool.seek(0)
 
 
 async def read_body(request: Request, limit: int) -> bytes:
@@ -126,41 +296,9 @@ async def read_body(request: Request, limit: int) -> bytes:
     async for chunk in request.stream():
         found += chunk
         if len(found) > limit:
-            raise ApiError("MAX_REQUEST_SIZE_EXCEEDED", f"The request is larger than {limit} bytes", 413)
+            raise _too_large(limit)
     return bytes(found)
 
 
-def text(data: Mapping[str, Any], name: str, default: str | None = None) -> str:
-    """A field that must be a string. Raise ApiError where it is missing (and has no default) or of another type."""
-    value = data.get(name, default)
-    if value is None:
-        raise ApiError("INVALID_PARAMETER_VALUE", f"Missing required field: {name}")
-    if isinstance(value, str):
-        return value
-    raise malformed(f"Could not parse request object: Expected string for field {name}, found {type(value).__name__}")
-
-
-def number(data: Mapping[str, Any], name: str, default: int | None = None) -> int:
-    """A field that must be a whole number; some clients send it as text."""
-    value = data.get(name, default)
-    if value is None:
-        raise ApiError("INVALID_PARAMETER_VALUE", f"Missing required field: {name}")
-    if isinstance(value, bool):
-        raise malformed(f"Could not parse request object: Expected number for field {name}, found boolean")
-    try:
-        result = int(value)
-    except (TypeError, ValueError):
-        raise malformed(f"Could not parse request object: Expected number for field {name}, found {value!r}") from None
-    if not -(2**63) <= result < 2**63:
-        raise malformed(f"Could not parse request object: {name} is out of range")
-    return result
-
-
-def flag(data: Mapping[str, Any], name: str, default: bool = False) -> bool:
-    """A field that must be true or false; queries carry it as text, in whatever case."""
-    value = data.get(name, default)
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, str) and value.lower() in ("true", "false", "1", "0"):
-        return value.lower() in ("true", "1")
-    raise malformed(f"Could not parse request object: Expected boolean for field {name}, found {value!r}")
+def _too_large(limit: int) -> ApiError:
+    return ApiError("MAX_REQUEST_SIZE_EXCEEDED", f"The request is larger than {limit} bytes", 413)

@@ -28,7 +28,8 @@ _children: dict[int, "subprocess.Popen[bytes]"] = {}
 
 @dataclass(frozen=True)
 class Status:
-    """A workspace on a data folder. `url`, `pid` and `token_file` are None where it does not run."""
+    """A workspace on a data folder. `url`, `pid` and `token_file` are None where it does not run. `certificate` is the
+    one that it made for itself: clients must be told to trust it."""
 
     running: bool
     data: Path
@@ -36,11 +37,13 @@ class Status:
     pid: int | None = None
     token_file: Path | None = None
     version: str = __version__
+    certificate: Path | None = None
 
 
-def announce(data: Path, url: str, pid: int, token_file: Path) -> None:
+def announce(data: Path, url: str, pid: int, token_file: Path, certificate: Path | None = None) -> None:
     """Tell others where this process serves; called by the workspace itself when it is ready."""
     said = {"url": url, "pid": pid, "started": _start_time(pid), "token_file": str(token_file), "version": __version__}
+    said["certificate"] = str(certificate) if certificate else None
     draft = data / f"server.{pid}.json"
     draft.write_text(json.dumps(said))
     draft.replace(data / "server.json")
@@ -54,7 +57,8 @@ def status(data: Path) -> Status:
         return Status(False, data)
     if _start_time(said["pid"]) != said["started"]:
         return Status(False, data)
-    return Status(True, data, said["url"], said["pid"], Path(said["token_file"]), said["version"])
+    certificate = Path(said["certificate"]) if said.get("certificate") else None
+    return Status(True, data, said["url"], said["pid"], Path(said["token_file"]), said["version"], certificate)
 
 
 def start(settings: WorkspaceSettings, emit: Emit = ignore) -> Status:
@@ -80,6 +84,9 @@ def start(settings: WorkspaceSettings, emit: Emit = ignore) -> Status:
             "allow_download": list(settings.allow_download),
             "standby": settings.standby,
             "cache": str(settings.cache),
+            "tls_cert": str(settings.tls_cert.resolve()) if settings.tls_cert else None,
+            "tls_key": str(settings.tls_key.resolve()) if settings.tls_key else None,
+            "tls_self_signed": settings.tls_self_signed,
         }
         path.write_text(json.dumps(given))
         log = data / "server.log"
@@ -122,7 +129,7 @@ def _await_answer(data: Path, process: "subprocess.Popen[bytes]", log: Path, beg
 
 
 def _answers(url: str) -> bool:
-    host, _, port = url.removeprefix("http://").rpartition(":")
+    host, _, port = url.partition("://")[2].rpartition(":")
     try:
         with socket.create_connection((host.strip("[]"), int(port)), timeout=1):
             return True

@@ -6,19 +6,26 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.responses import Response
 
-from headway.workspace.auth import Tokens
+from headway.workspace.absolute_form import AbsoluteForm
+from headway.workspace.auth import ADMIN, Tokens
 from headway.workspace.catalogue import Catalogue
 from headway.workspace.database import open_database
 from headway.workspace.engine.engine import Engine
 from headway.workspace.engine.job_clusters import Fleet, RunClusters
 from headway.workspace.engine.preparation import Files
+from headway.workspace.engine.scheduler import Scheduler
+from headway.workspace.engine.timers import Timers
+from headway.workspace.engine.watching import files_at
 from headway.workspace.errors import ApiError, invalid, not_implemented
-from headway.workspace.http import answer_error, routes
-from headway.workspace.paths import dbfs_path
+from headway.workspace.http import Door, answer_error, routes
+from headway.workspace.keys import key
+from headway.workspace.ownership import object_sources
+from headway.workspace.paths import confined, dbfs_path
+from headway.workspace.refused import why_refused
 from headway.workspace.runtime.leftovers import end_leftovers
 from headway.workspace.runtime.tasks import FileRoots
 from headway.workspace.services.clusters.planning import Planning
@@ -29,32 +36,58 @@ from headway.workspace.services.dbfs.routes import DbfsRoutes
 from headway.workspace.services.dbfs.store import DbfsStore
 from headway.workspace.services.files.routes import FilesRoutes
 from headway.workspace.services.files.store import FilesStore
-from headway.workspace.services.identity.routes import ORGANISATION, IdentityRoutes
+from headway.workspace.services.identity.oauth import OAuthRoutes
+from headway.workspace.services.identity.routes import IdentityRoutes
+from headway.workspace.services.identity.store import IdentityStore
+from headway.workspace.services.jobs.launching import Launcher
+from headway.workspace.services.jobs.repairs import RepairStore
 from headway.workspace.services.jobs.routes import JobRoutes
+from headway.workspace.services.jobs.run_routes import RunRoutes
+from headway.workspace.services.jobs.run_store import RunStore
 from headway.workspace.services.jobs.store import JobStore
+from headway.workspace.services.jobs.writing import Writer
 from headway.workspace.services.libraries.routes import LibraryRoutes
 from headway.workspace.services.libraries.store import LibraryStore
 from headway.workspace.services.mlflow.routes import TrackingRoutes
 from headway.workspace.services.mlflow.store import TrackingStore
+from headway.workspace.services.permissions.routes import PermissionRoutes
+from headway.workspace.services.permissions.store import Permissions
+from headway.workspace.services.tokens.routes import TokenRoutes
+from headway.workspace.services.unity.routes import UnityRoutes
+from headway.workspace.services.unity.store import Metastore
 from headway.workspace.settings import WorkspaceSettings
 
 
 class Workspace:
     """Everything behind the HTTP application. `fleet` gives the drivers."""
 
-    def __init__(self, settings: WorkspaceSettings, catalogue: Catalogue, fleet: Fleet, base_url: str) -> None:
+    def __init__(
+        self,
+        settings: WorkspaceSettings,
+        catalogue: Catalogue,
+        fleet: Fleet,
+        base_url: str,
+        timers: Timers | None = None,
+    ) -> None:
         self.settings = settings
         settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         drafts = settings.data / "drafts"
         shutil.rmtree(drafts, ignore_errors=True)
         settings.volumes.mkdir(parents=True, exist_ok=True)
         database = open_database(settings.data / "workspace.db")
-        self.tokens = Tokens(database)
+        self.identity = IdentityStore(database)
+        self.identity.ensure("user", ADMIN, admin=True)
+        self.tokens = Tokens(database, self.identity, key(settings.keys, "signing"))
+        self.identity.changed, self.identity.gone = self.tokens.forget, self.tokens.revoke_all
+        self.permissions = Permissions(database, self.identity)
+        self.door = Door(self.tokens, self.permissions, drafts)
         self.dbfs = DbfsStore(settings.dbfs, drafts)
         self.files = FilesStore(database, settings.files, drafts)
         for folder in ("/Shared", "/Users"):
             self.files.mkdirs(folder)
-        self.jobs = JobStore(database)
+        writer = Writer(database)
+        self.jobs, self.runs = JobStore(database, writer), RunStore(database, writer)
+        launcher = Launcher(self.jobs.job, self.runs)
         roots = FileRoots(settings.dbfs, settings.files, settings.volumes)
         self.fleet = fleet
         clusters = ClusterStore(database)
@@ -62,24 +95,36 @@ class Workspace:
         self.clusters = ClusterSupervisor(clusters, fleet, plan, settings.data / "cluster-logs")
         self.watcher = Watcher(self.clusters)
         self.engine = Engine(
-            self.jobs,
+            self.runs,
             lambda run, folder: RunClusters(
                 self.clusters, run.run_id, run.creator, run.settings.get("job_clusters") or [], folder
             ),
             Files(self._local_file, self._notebook),
             settings.data / "runs",
             base_url,
+            launch=launcher.launch,
+            timers=timers,
         )
+        self.scheduler = Scheduler(
+            self.jobs, self.engine, self.engine.timers, self.engine.events, lambda url: files_at(self._folder(url))
+        )
+        job_routes = JobRoutes(self.jobs, catalogue.check, self.scheduler.changed)
+        self.permissions.sources.update(object_sources(self.jobs, self.runs, clusters, self.files))
         services = (
+            PermissionRoutes(self.permissions),
             DbfsRoutes(self.dbfs),
             FilesRoutes(self.files),
             ClusterRoutes(clusters, self.clusters, catalogue),
-            JobRoutes(self.jobs, self.engine, catalogue),
+            job_routes,
+            RunRoutes(self.jobs, self.runs, RepairStore(database, writer), self.engine, launcher, job_routes.checked),
             LibraryRoutes(
                 LibraryStore(database), drafts, settings.allow_download, self._place_in_dbfs, self._remove_from_dbfs
             ),
-            IdentityRoutes(),
+            IdentityRoutes(self.identity),
+            OAuthRoutes(self.identity, self.tokens),
+            TokenRoutes(self.tokens, self.identity.named),
             TrackingRoutes(TrackingStore(database), self._list_dbfs),
+            UnityRoutes(Metastore(settings.metastore, settings.volumes, self.dbfs.local)),
         )
         self.endpoints = [endpoint for service in services for endpoint in service.endpoints()]
 
@@ -89,11 +134,12 @@ class Workspace:
         end_leftovers(self.settings.data / "clusters", adopted)
         self.fleet.open()
         self.engine.recover()
-        self.clusters.abandoned(lambda run_id: self.jobs.run(run_id).active)
+        self.clusters.abandoned(lambda run_id: bool(self.runs.run(run_id).active))
         self.watcher.start()
 
     def close(self) -> None:
         """End every run and every driver."""
+        self.scheduler.close()
         self.watcher.close()
         self.engine.close()
         self.clusters.close()
@@ -109,6 +155,12 @@ class Workspace:
             found = self.files.get(path)
             return self.files.local(found)
         raise invalid(f"{path} is not a path of this workspace: use dbfs:/… or /Workspace/…")
+
+    def _folder(self, url: str) -> Path:
+        """The local folder that a file-arrival trigger looks at. Raise ApiError."""
+        if url.startswith("/Volumes/"):
+            return confined(self.settings.volumes, url.removeprefix("/Volumes"))
+        return self.dbfs.local(url.removeprefix("/dbfs") if url.startswith("/dbfs/") else url)
 
     def _notebook(self, path: str) -> tuple[str, str, str]:
         found = self.files.find(path)
@@ -133,24 +185,24 @@ def create_app(workspace: Workspace, on_start: Callable[[], None] = lambda: None
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         workspace.recover()
+        workspace.scheduler.start()
         on_start()
         yield
         workspace.close()
 
     return Starlette(
         routes=[
-            *routes(workspace.endpoints, workspace.tokens),
-            Route("/.well-known/databricks-config", _configuration),
+            *routes(workspace.endpoints, workspace.door),
         ],
+        middleware=[Middleware(AbsoluteForm)],
         lifespan=lifespan,
         exception_handlers={404: _not_served, 405: _not_served},
     )
 
 
-def _configuration(request: Request) -> Response:
-    return JSONResponse({"account_id": "headway", "workspace_id": ORGANISATION, "host_type": "workspace"})
-
-
 def _not_served(request: Request, _: Exception) -> Response:
     path = request.url.path
-    return answer_error(not_implemented(f"{request.method} {path} is not implemented by this workspace"), request)
+    reason = why_refused(path)
+    because = f", by choice: {reason}" if reason else ""
+    message = f"{request.method} {path} is not implemented by this workspace{because}"
+    return answer_error(not_implemented(message), request)

@@ -11,7 +11,8 @@ MAX_BODY_BYTES = 10 * 1024 * 1024
 @dataclass(frozen=True)
 class WorkspaceSettings:
     """`data` holds everything the workspace keeps. `port` 0 takes a free one. `allow_download` are host names (shell
-    patterns) that libraries may be pulled from although their address is private. `standby` drivers are kept warm."""
+    patterns) that libraries may be pulled from although their address is private. `standby` drivers are kept warm.
+    `tls_cert` and `tls_key` are PEM files to serve https with; `tls_self_signed` makes them."""
 
     data: Path
     host: str = "127.0.0.1"
@@ -19,6 +20,14 @@ class WorkspaceSettings:
     allow_download: tuple[str, ...] = ()
     standby: int = 1
     cache: Path = field(default_factory=default_cache)
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    tls_self_signed: bool = False
+
+    @property
+    def keys(self) -> Path:
+        """The folder of the workspace's own keys."""
+        return self.data / "keys"
 
     @property
     def dbfs(self) -> Path:
@@ -34,3 +43,8 @@ class WorkspaceSettings:
     def volumes(self) -> Path:
         """The folder behind `/Volumes`."""
         return self.data / "volumes"
+
+    @property
+    def metastore(self) -> Path:
+        """The folder of catalogs, schemas and tables, which drivers write too."""
+        return self.data / "metastore"

@@ -15,8 +15,12 @@ COMMANDS = (
     "verify",
     "promote",
     "rollback",
+    "resume",
+    "lock",
     "status",
     "history",
+    "verify-release",
+    "keys",
     "run",
     "demo",
 )

@@ -156,3 +156,39 @@ def test_all_problems_are_told_at_once() -> None:
 
 def test_a_repository_without_job_files_is_told() -> None:
     assert any("no file matches jobs/*.yml" in problem for problem in problems(job=None))
+
+
+DELIVERY = """
+[signing]
+required = true
+public_keys = ["{key}"]
+
+[[compatibility.allow]]
+check = "java"
+artifact = "jar"
+reason = "an init script installs it"
+"""
+
+
+def test_signing_and_allowed_mismatches_are_read() -> None:
+    toml = TOML + DELIVERY.format(key="a" * 64)
+    app = parse(Files(toml, {"jobs/main.yml": JOB}), VARIABLES, known_fields())
+    assert isinstance(app, Application)
+    assert (app.signing.required, app.signing.public_keys) == (True, ("a" * 64,))
+    assert [(entry.check, entry.artifact, entry.jobs) for entry in app.allowed_mismatches] == [("java", "jar", ("*",))]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("a" * 64, "abc", "headway.toml:38: signing.public_keys.0: 'abc' does not have the form"),
+        ("required", "requird", "headway.toml:37: signing.requird: unknown key (did you mean required?)"),
+        ('"java"', '"jvm"', "headway.toml:41: compatibility.allow.0.check: input should be 'java', 'scala'"),
+        ('"an init script installs it"', '""', "headway.toml:43: compatibility.allow.0.reason: string should have"),
+        ("artifact = ", "artefact = ", "compatibility.allow.0.artefact: unknown key (did you mean artifact?)"),
+    ],
+)
+def test_a_wrong_key_or_allowance_is_told_with_its_line(old: str, new: str, expected: str) -> None:
+    toml = TOML + DELIVERY.format(key="a" * 64).replace(old, new)
+    (told,) = problems(toml)
+    assert expected in told

@@ -9,7 +9,8 @@ from headway.workspace.engine import references
 from headway.workspace.errors import ApiError
 from headway.workspace.paths import confined
 from headway.workspace.runtime.pyside.notebook import cells
-from headway.workspace.services.jobs.model import check, cycle, multi_task, with_defaults
+from headway.workspace.services.jobs.checks import check, cycle
+from headway.workspace.services.jobs.model import multi_task, with_defaults
 from headway.workspace.services.libraries.model import refusal
 
 TASK: dict[str, Any] = {"task_key": "a", "job_cluster_key": "c", "spark_jar_task": {"main_class_name": "M"}}
@@ -44,12 +45,6 @@ def test_a_task_that_cannot_run_is_refused_with_its_reason(task: dict[str, Any],
     assert message in error.message
 
 
-def test_a_job_that_starts_by_itself_is_refused_unless_paused() -> None:
-    schedule = {"quartz_cron_expression": "0 0 * * * ?", "timezone_id": "UTC"}
-    assert refused({**JOB, "schedule": schedule}).error_code == "NOT_IMPLEMENTED"
-    check({**JOB, "schedule": {**schedule, "pause_status": "PAUSED"}}, "2.2", lambda spec: None)
-
-
 def test_more_than_a_hundred_tasks_need_version_2_2() -> None:
     many = {**JOB, "tasks": [{**TASK, "task_key": f"t{number}"} for number in range(101)]}
     assert "can only be handled by API 2.2 and above. Your resource has 101 tasks" in refused(many, "2.1").message
@@ -75,9 +70,8 @@ def test_a_circle_is_found_wherever_it_is() -> None:
 
 
 def test_references_in_parameters() -> None:
-    known = references.values(
-        job_id=7, job_name="j", run_id=8, task_key="t", task_run_id=9, attempt=0, start_ms=1, base_url="http://h"
-    )
+    known = references.of_run(job_id=7, job_name="j", run_id=8, start_ms=1, base_url="http://h")
+    known |= references.of_task("t", 9, 0, {})
     assert references.resolve(["{{job.id}}/{{ run_id }}", {"a": "{{task.name}}"}], known) == ["7/9", {"a": "t"}]
     assert references.resolve("{{not a reference}} {{ }} {{unknown}}", known) == "{{not a reference}} {{ }} {{unknown}}"
     with pytest.raises(ValueError, match=r"job\.nothing"):

@@ -101,7 +101,9 @@ def _run(folder: Path, workspace: Status, began: float, emit: Emit) -> tuple[Dem
         "HEADWAY_STAGE_TOKEN": token,
         "HEADWAY_PRODUCTION_HOST": workspace.url,
         "HEADWAY_PRODUCTION_TOKEN": token,
+        "HEADWAY_CONFIG": str(folder / "configuration"),  # the demo's own signing key
     }
+    os.environ["HEADWAY_CONFIG"] = own["HEADWAY_CONFIG"]
     _write_environment(folder / "environment.sh", workspace, own)
     from databricks.sdk import WorkspaceClient
 

@@ -9,7 +9,7 @@ from headway.adapters.process import run_command
 from headway.core.application import ArtifactSettings
 from headway.core.errors import HeadwayError
 from headway.core.events import Emit, LogLine
-from headway.delivery.builders.archive import SOURCE_DATE_EPOCH, read_archive, write_archive
+from headway.delivery.builders.archive import SOURCE_DATE_EPOCH, normalise_wheel
 from headway.delivery.builders.selection import the_only
 from headway.delivery.toolchain import Toolchain
 
@@ -50,7 +50,7 @@ def build_wheel(
         )
         raise HeadwayError("BUILD_FAILED", artifact=settings.name, reason=reason, log=log)
     target = out / built.name
-    write_archive(target, read_archive(built))
+    normalise_wheel(built, target)
     return target
 
 

@@ -54,7 +54,7 @@ class RunClusters:
 
     def __init__(self, clusters: Clusters, run_id: int, creator: str, shared: Iterable[Any], folder: Path) -> None:
         self._clusters, self._run_id, self._creator, self._folder = clusters, run_id, creator, folder
-        self._specs: dict[str, Mapping[str, Any]] = {entry["job_cluster_key"]: entry["new_cluster"] for entry in shared}
+        self.shared: dict[str, Mapping[str, Any]] = {entry["job_cluster_key"]: entry["new_cluster"] for entry in shared}
         self._lock = threading.Lock()
         self._made: dict[str, str] = {}
         self._closed = False
@@ -73,7 +73,7 @@ class RunClusters:
         if settings.get("existing_cluster_id"):
             cluster_id = str(settings["existing_cluster_id"])
         elif name:
-            cluster_id = self._made_as(name, self._specs[name])
+            cluster_id = self._made_as(name, self.shared[name])
         else:
             cluster_id = self._made_as(key, settings["new_cluster"])
         try:
@@ -109,13 +109,6 @@ class RunClusters:
         self._closed = True
         for key in list(self._made):
             self.end(key)
-
-    def shared_by(self, tasks: Mapping[str, Mapping[str, Any]]) -> dict[str, set[str]]:
-        """Each shared cluster's key with the keys of the tasks (key → settings) that want it."""
-        return {
-            name: {key for key, settings in tasks.items() if settings.get("job_cluster_key") == name}
-            for name in self._specs
-        }
 
     def _made_as(self, key: str, spec: Mapping[str, Any]) -> str:
         with self._lock:

@@ -1,6 +1,7 @@
 """From a task's settings to what a driver is asked: parameters resolved, files found, libraries held fast."""
 
 import shutil
+from collections import ChainMap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,11 @@ from headway.workspace.runtime.tasks import (
 
 
 class CannotRun(Exception):
-    """A task that fails before it reaches Spark, with what a user can do about it."""
+    """A task that fails before it reaches Spark, with what a user can do about it. `code` is a termination code."""
+
+    def __init__(self, message: str, code: str = "INVALID_RUN_CONFIGURATION") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 @dataclass(frozen=True)
@@ -36,17 +41,19 @@ class Files:
 
 @dataclass(frozen=True)
 class Situation:
-    """Where a task runs: its run and itself."""
+    """Where a task runs: its run and itself. `known` is what its references mean, without the job's parameters;
+    `task_values` are those that the tasks before it kept, by task key."""
 
     job_id: int
-    job_name: str
     run_id: int
     task_key: str
     task_run_id: int
     attempt: int
-    start_ms: int
+    iteration: int | None
     base_url: str
     cluster_id: str
+    known: Mapping[str, str]
+    task_values: Mapping[str, Mapping[str, Any]]
 
 
 def request(
@@ -57,43 +64,36 @@ def request(
     files: Files,
     folder: Path,
 ) -> TaskRequest:
-    """What to ask a driver for this task. `parameters` are those that run-now gave. Raise CannotRun."""
-    known = references.values(
-        job_id=situation.job_id,
-        job_name=situation.job_name,
-        run_id=situation.run_id,
-        task_key=situation.task_key,
-        task_run_id=situation.task_run_id,
-        attempt=situation.attempt,
-        start_ms=situation.start_ms,
-        base_url=situation.base_url,
-    )
+    """What to ask a driver for this task. `parameters` are those that run-now gave, `job_parameters` the job's, with
+    their references resolved. Raise CannotRun."""
+    known = ChainMap({f"job.parameters.{key}": value for key, value in job_parameters.items()}, dict(situation.known))
     try:
-        resolved_job = {key: references.resolve(value, known) for key, value in job_parameters.items()}
-        known |= {f"job.parameters.{key}": value for key, value in resolved_job.items()}
         resolved = references.resolve(dict(settings), known)
         given = references.resolve(dict(parameters), known)
-        task = _task(resolved, given, resolved_job, files)
+        task = _task(resolved, given, job_parameters, files)
         held = tuple(
             _library(entry, files, folder / "libraries" / situation.task_key)
             for entry in resolved.get("libraries") or []
         )
     except ApiError as error:
-        raise CannotRun(error.message) from None
+        found = "RESOURCE_NOT_FOUND" if error.error_code == "RESOURCE_DOES_NOT_EXIST" else "INVALID_RUN_CONFIGURATION"
+        raise CannotRun(error.message, found) from None
     except ValueError as error:
         raise CannotRun(str(error)) from None
     return TaskRequest(
         run_id=driver_run(situation.task_run_id, situation.attempt),
         task=task,
         libraries=held,
-        log=log_file(folder, situation.task_key),
+        log=log_file(folder, situation.task_key, situation.attempt, situation.iteration),
         context={
             "job_id": str(situation.job_id),
             "run_id": str(situation.run_id),
+            "task_run_id": str(situation.task_run_id),
             "task_key": situation.task_key,
             "cluster_id": situation.cluster_id,
             "workspace_url": situation.base_url,
         },
+        task_values=dict(situation.task_values),
     )
 
 
@@ -102,9 +102,10 @@ def driver_run(task_run_id: int, attempt: int) -> str:
     return f"{task_run_id}-{attempt}"
 
 
-def log_file(folder: Path, task_key: str) -> Path:
-    """Where a task's output is kept in its run's folder."""
-    return folder / "logs" / f"{task_key}.log"
+def log_file(folder: Path, task_key: str, attempt: int = 0, iteration: int | None = None) -> Path:
+    """Where the output of an attempt of a task (of an iteration of it) is kept in its run's folder."""
+    which = "" if iteration is None else f"[{iteration}]"
+    return folder / "logs" / f"{task_key}{which}{f'.{attempt}' if attempt else ''}.log"
 
 
 def _task(
@@ -123,7 +124,8 @@ def _task(
         body = settings["python_wheel_task"]
         named = body.get("named_parameters")
         if named is not None:
-            named = {**job_parameters, **named, **given.get("python_named_params", {})}
+            # A job parameter goes before a task parameter of its name. Source: Databricks, "Parameterize jobs".
+            named = {**named, **job_parameters, **given.get("python_named_params", {})}
         return WheelTask(
             body["package_name"],
             body["entry_point"],
@@ -152,11 +154,17 @@ def _library(entry: Mapping[str, Any], files: Files, folder: Path) -> LocalLibra
     kind = next((kind for kind in ("jar", "whl", "egg") if kind in entry), None)
     if kind is None:
         named = ", ".join(entry) or "an empty entry"
-        raise CannotRun(f"Library {named}: this workspace installs jar, whl and egg libraries only, for now")
+        raise CannotRun(
+            f"Library {named}: this workspace installs jar, whl and egg libraries only, for now",
+            "LIBRARY_INSTALLATION_ERROR",
+        )
     path = str(entry[kind])
     origin = files.local(path)
     if not origin.is_file():
-        raise CannotRun(f"Library installation failed: java.io.FileNotFoundException: no file at {path}")
+        raise CannotRun(
+            f"Library installation failed: java.io.FileNotFoundException: no file at {path}",
+            "LIBRARY_INSTALLATION_ERROR",
+        )
     folder.mkdir(parents=True, exist_ok=True)
     held = folder / origin.name
     if not held.exists():

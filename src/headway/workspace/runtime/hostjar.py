@@ -6,6 +6,7 @@ Both lie in the cache, named by all that they depend on; making them again is ne
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -54,11 +55,19 @@ def prepare(runtime: Runtime, cache: Path, say: Callable[[str], None] = lambda _
     return Prepared(jar, options if archive.stat().st_size else ())
 
 
+def _sources(runtime: Runtime) -> list[Path]:
+    """The host's sources for this Spark: those of all versions, and those of its own."""
+    own = "spark35" if runtime.spark.startswith("3.") else "spark4"
+    return sorted([*SOURCES.glob("*.scala"), *(SOURCES / own).glob("*.scala")])
+
+
 def _digest(runtime: Runtime) -> str:
     content = hashlib.sha256()
-    for source in sorted(SOURCES.glob("*.scala")):
+    for source in _sources(runtime):
         content.update(source.name.encode() + b"\0" + source.read_bytes())
+    content.update(Path(__file__).read_bytes())  # how the JAR is made
     said = [runtime.spark, str(runtime.spark_home), str(runtime.java_home), str(feature_version(runtime.java_home))]
+    said += [str(jar) for jar in runtime.extra_jars]  # the archive holds for one class path only
     content.update("\0".join(said).encode())
     return content.hexdigest()[:16]
 
@@ -83,7 +92,7 @@ def _compile(runtime: Runtime, jar: Path) -> None:
             "-usejavacp",
             "-d",
             str(classes),
-            *(str(source) for source in sorted(SOURCES.glob("*.scala"))),
+            *(str(source) for source in _sources(runtime)),
         ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
@@ -93,7 +102,29 @@ def _compile(runtime: Runtime, jar: Path) -> None:
             target.writestr("META-INF/MANIFEST.MF", MANIFEST)
             for path in sorted(classes.rglob("*.class")):
                 target.write(path, path.relative_to(classes).as_posix())
+            for name, content in _versioned_only(runtime):
+                target.writestr(name, content)
         draft.replace(jar)
+
+
+def _versioned_only(runtime: Runtime) -> Iterator[tuple[str, bytes]]:
+    """Classes that multi-release JARs of Spark hold for newer Java versions only.
+
+    With a Java agent, Java 17 looks for the bytes of an archived class at the root of its JAR, and crashes where it
+    is not there (seen with Log4j's). First on the class path, in the host's JAR, they are where it looks.
+    """
+    java = feature_version(runtime.java_home) or 0
+    for jar in sorted((runtime.spark_home / "jars").glob("*.jar")):
+        with zipfile.ZipFile(jar) as archive:
+            names = set(archive.namelist())
+            newest: dict[str, int] = {}
+            for name in names:
+                match = re.fullmatch(r"META-INF/versions/(\d+)/(.+\.class)", name)
+                if match and match.group(2) not in names and int(match.group(1)) <= java:
+                    newest[match.group(2)] = max(newest.get(match.group(2), 0), int(match.group(1)))
+            for name, version in sorted(newest.items()):
+                if not name.endswith("module-info.class"):
+                    yield name, archive.read(f"META-INF/versions/{version}/{name}")
 
 
 def _archive(runtime: Runtime, jar: Path, archive: Path) -> None:

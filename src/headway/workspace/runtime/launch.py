@@ -22,7 +22,7 @@ logger.jetty.level = warn
 def classpath(runtime: Runtime, host_jar: Path) -> str:
     """The host and every JAR of Spark, in a fixed order: the class-data archive is valid only for the very same."""
     jars = sorted(str(jar) for jar in (runtime.spark_home / "jars").glob("*.jar"))
-    return ":".join([str(host_jar), *jars])
+    return ":".join([str(host_jar), *jars, *map(str, runtime.extra_jars)])
 
 
 def settings(spec: DriverSpec) -> Mapping[str, str]:
@@ -45,6 +45,7 @@ def settings(spec: DriverSpec) -> Mapping[str, str]:
         "spark.eventLog.rolling.enabled": "false",
         "spark.eventLog.compress": "false",
         "spark.hadoop.headway.dbfs.root": str(roots.dbfs),
+        "spark.hadoop.headway.metastore": str(roots.metastore),
         "spark.hadoop.fs.dbfs.impl": "headway.host.DbfsFileSystem",
         "spark.hadoop.fs.AbstractFileSystem.dbfs.impl": "headway.host.Dbfs",
         "spark.pyspark.python": str(spec.runtime.python),

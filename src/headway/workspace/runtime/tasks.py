@@ -6,12 +6,13 @@ The jobs engine resolves everything first (parameters, paths, libraries as local
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
 class Runtime:
-    """An installed Spark. `key` is the `spark_version` that names it, as `4.3.x-scala2.13`."""
+    """An installed Spark. `key` is the `spark_version` that names it, as `4.3.x-scala2.13`. `options` are what was
+    installed on top, as `s3a`; `extra_jars` what they add to the driver's class path."""
 
     key: str
     name: str
@@ -20,6 +21,8 @@ class Runtime:
     python: Path
     spark_home: Path
     java_home: Path
+    options: tuple[str, ...] = ()
+    extra_jars: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,11 @@ class FileRoots:
     dbfs: Path
     workspace: Path
     volumes: Path
+
+    @property
+    def metastore(self) -> Path:
+        """The folder of databases and tables, beside the others."""
+        return self.dbfs.parent / "metastore"
 
 
 @dataclass(frozen=True)
@@ -101,25 +109,29 @@ class LocalLibrary:
 @dataclass(frozen=True)
 class TaskRequest:
     """One task run. `log` receives its stdout and stderr while it runs. `context` is what `dbutils` may tell:
-    `job_id`, `run_id`, `task_key`, `cluster_id`, `workspace_url`, all as text."""
+    `job_id`, `run_id`, `task_key`, `cluster_id`, `workspace_url`, all as text.
+    `task_values` are those that the tasks before it kept, by task key."""
 
     run_id: str
     task: Task
     libraries: tuple[LocalLibrary, ...]
     log: Path
     context: Mapping[str, str] = field(default_factory=dict)
+    task_values: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class TaskOutcome:
     """How a task ended. `error` is one line, `error_trace` the stack. `notebook_result` is the text given to
-    `dbutils.notebook.exit`. `seconds` is the task's own wall time on the driver."""
+    `dbutils.notebook.exit`. `seconds` is the task's own wall time on the driver. `task_values` are those that it set
+    by `dbutils.jobs.taskValues`."""
 
     state: Literal["SUCCESS", "FAILED", "CANCELED"]
     error: str = ""
     error_trace: str = ""
     notebook_result: str | None = None
     seconds: float = 0.0
+    task_values: Mapping[str, Any] = field(default_factory=dict)
 
 
 class DriverFailed(Exception):

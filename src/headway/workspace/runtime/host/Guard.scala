@@ -20,7 +20,8 @@ object Guard {
     "java/lang/Runtime" -> Set("exit(I)V", "halt(I)V"),
     "org/apache/spark/SparkContext" -> stops,
     "org/apache/spark/api/java/JavaSparkContext" -> stops,
-    "org/apache/spark/sql/classic/SparkSession" -> stops
+    "org/apache/spark/sql/classic/SparkSession" -> stops,
+    "org/apache/spark/sql/SparkSession" -> stops // Spark 3.5's, which is the session itself
   )
 
   def premain(arguments: String, instrumentation: Instrumentation): Unit = {

@@ -27,6 +27,8 @@ import org.apache.spark.sql.classic.SparkSession
   */
 object Host {
   val json = new ObjectMapper()
+  /** Tables that outlive this driver; none in a training run. */
+  @volatile var metastore: Option[Metastore] = None
   private val leases = new AtomicInteger()
   private val lastSeen = new AtomicLong(System.nanoTime)
 
@@ -36,12 +38,18 @@ object Host {
     System.setOut(new PrintStream(new Run.Router(System.out), true, UTF_8))
     System.setErr(new PrintStream(new Run.Router(System.err), true, UTF_8))
     val zygote = new Zygote(arguments.drop(2).toSeq.asJava, new File(folder, "logs/python"))
-    val base = org.apache.spark.sql.SparkSession.builder().getOrCreate().asInstanceOf[SparkSession]
+    val base = org.apache.spark.sql.SparkSession.builder().withExtensions(new Catalogs).getOrCreate().asInstanceOf[SparkSession]
     warmUp(base)
     if (lease == 0) { // a training run for the class-data archive
       Training.run(base, folder)
       base.stop()
       System.exit(0)
+    }
+    Option(base.sparkContext.hadoopConfiguration.get("headway.metastore")).map(new File(_)).foreach { root =>
+      Catalogs.in(root)
+      val store = new Metastore(root, base.sharedState.externalCatalog)
+      base.sharedState.externalCatalog.addListener(store)
+      metastore = Some(store)
     }
     serve(folder, lease, base, new Tasks(base, zygote))
   }

@@ -28,11 +28,12 @@ final class Run(val id: String, log: String) {
 
   /** A session of its own, active in this thread, whose jobs carry the run's tag, group and FAIR pool. */
   def open(base: SparkSession, jars: Seq[String], settings: Map[String, String]): Unit = {
+    Host.metastore.foreach(_.refresh())
     session = base.newSession()
     settings.foreach { case (key, value) => session.conf.set(key, value) }
     // A session with artifacts gives Python workers an identity of their own, so that each would start a daemon.
     if (jars.isEmpty) session.conf.set("spark.sql.artifact.isolation.enabled", "false")
-    jars.foreach(session.addArtifact)
+    SessionScope.add(session, jars)
     org.apache.spark.sql.SparkSession.setActiveSession(session)
     val context = session.sparkContext
     context.setLocalProperty(Run.Property, id)
@@ -43,7 +44,7 @@ final class Run(val id: String, log: String) {
   def fail(thrown: Throwable): Unit = {
     val text = new StringWriter
     thrown.printStackTrace(new PrintWriter(text))
-    error = thrown.toString.linesIterator.nextOption().getOrElse(thrown.getClass.getName)
+    error = thrown.toString.split("\n", 2).headOption.filter(_.nonEmpty).getOrElse(thrown.getClass.getName)
     trace = text.toString.take(Run.TraceLimit)
     out.write(text.toString.getBytes("UTF-8"))
   }
@@ -53,7 +54,7 @@ final class Run(val id: String, log: String) {
     canceled = true
     val current = session
     if (current != null) {
-      current.sparkContext.cancelJobsWithTag(tag, "canceled")
+      SessionScope.cancel(current, tag, "canceled")
       current.streams.active.foreach(_.stop())
     }
     group.interrupt()
@@ -63,7 +64,7 @@ final class Run(val id: String, log: String) {
     val current = session
     if (current != null) {
       current.streams.active.foreach(_.stop())
-      current.sparkContext.cancelJobsWithTag(tag, "its run has ended")
+      SessionScope.cancel(current, tag, "its run has ended")
       SessionScope.close(current)
       session = null
     }

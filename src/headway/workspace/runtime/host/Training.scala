@@ -19,9 +19,9 @@ object Training {
     rows.select(to_json(struct(col("*"))).as("value")).write.text(s"$base/json")
     rows.as("a").join(rows.as("b"), col("a.id") === col("b.id")).selectExpr("a.id", "row_number() over (partition by a.key order by b.x)").collect()
     val stream = spark.readStream.schema("id LONG, key LONG, at TIMESTAMP, x DOUBLE").json(s"$base/json")
-    val query = stream.writeStream.trigger(Trigger.AvailableNow).option("checkpointLocation", s"$base/checkpoint").foreachBatch {
-      (batch: org.apache.spark.sql.DataFrame, _: Long) => batch.dropDuplicates("id").write.mode("append").parquet(s"$base/stream")
-    }.start()
+    val keep: (org.apache.spark.sql.DataFrame, Long) => Unit =
+      (batch, _) => batch.dropDuplicates("id").write.mode("append").parquet(s"$base/stream")
+    val query = stream.writeStream.trigger(Trigger.AvailableNow).option("checkpointLocation", s"$base/checkpoint").foreachBatch(keep).start()
     query.awaitTermination()
   }
 }

@@ -20,6 +20,7 @@ class WorkspaceObject:
     created_ms: int
     modified_ms: int
     size: int | None = None
+    creator: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As the API answers it."""

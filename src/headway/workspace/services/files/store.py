@@ -46,6 +46,16 @@ class FilesStore:
             row = connection.execute(select(objects).where(objects.c.path == name)).one_or_none()
         return None if row is None else self._object(row)
 
+    def by_id(self, object_id: int) -> WorkspaceObject:
+        """What has that id. Raise ApiError RESOURCE_DOES_NOT_EXIST."""
+        if object_id == 0:
+            return self.get("/")
+        with self._engine.connect() as connection:
+            row = connection.execute(select(objects).where(objects.c.object_id == object_id)).one_or_none()
+        if row is None:
+            raise missing(f"Workspace object {object_id} does not exist.")
+        return self._object(row)
+
     def _object(self, row: object) -> WorkspaceObject:
         found = WorkspaceObject(**row._mapping)  # type: ignore[attr-defined]
         if found.object_type == "DIRECTORY":

@@ -1,1 +1,1 @@
-"""Who am I (SCIM), and where the workspace tells of itself."""
+"""Users, groups, service principals (SCIM 2.0), their tokens and OAuth secrets."""

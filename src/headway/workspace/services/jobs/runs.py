@@ -1,10 +1,8 @@
-"""Runs as the API tells of them. Pure."""
+"""Runs, task runs and repairs, as they are kept. Pure."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
-
-from headway.workspace.services.jobs.model import task_with_defaults
 
 ACTIVE = ("PENDING", "QUEUED", "RUNNING", "BLOCKED", "WAITING_FOR_RETRY", "TERMINATING")
 FINAL = ("TERMINATED", "SKIPPED", "INTERNAL_ERROR")
@@ -12,7 +10,10 @@ _CODES = {
     "SUCCESS": "SUCCESS",
     "SUCCESS_WITH_FAILURES": "SUCCESS_WITH_FAILURES",
     "CANCELED": "USER_CANCELED",
-    "UPSTREAM_CANCELED": "CANCELED",
+    "UPSTREAM_CANCELED": "SKIPPED",
+    "UPSTREAM_FAILED": "SKIPPED",
+    "EXCLUDED": "SKIPPED",
+    "DISABLED": "DISABLED",
     "TIMEDOUT": "CANCELED",
     "MAXIMUM_CONCURRENT_RUNS_REACHED": "MAX_CONCURRENT_RUNS_EXCEEDED",
 }
@@ -45,6 +46,13 @@ class Run:
     cluster_id: str | None
     output: Mapping[str, Any]
     idempotency_token: str | None = None
+    root_id: int | None = None
+    attempt: int = 0
+    original_id: int | None = None
+    latest: bool = True
+    iteration: int | None = None
+    repair_id: int | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def active(self) -> bool:
@@ -66,9 +74,12 @@ class Run:
         """The newer `status` block."""
         if self.active:
             state = {"WAITING_FOR_RETRY": "WAITING"}.get(self.life_cycle_state, self.life_cycle_state)
-            return {"state": state}
+            if state != "QUEUED":
+                return {"state": state}
+            details = {"code": "MAX_CONCURRENT_RUNS_REACHED", "message": self.state_message}
+            return {"state": state, "queue_details": details}
         code = self.termination_code or _CODES.get(self.result_state or "", "RUN_EXECUTION_ERROR")
-        good = self.result_state in ("SUCCESS", "SUCCESS_WITH_FAILURES", "EXCLUDED")
+        good = self.result_state in ("SUCCESS", "SUCCESS_WITH_FAILURES", "EXCLUDED", "DISABLED")
         kind = "SUCCESS" if good else "INTERNAL_ERROR" if self.life_cycle_state == "INTERNAL_ERROR" else "CLIENT_ERROR"
         return {
             "state": "TERMINATED",
@@ -87,52 +98,18 @@ class Run:
             "end_time": self.ended_ms or 0,
         }
 
-    def to_json(self, base_url: str, tasks: Sequence["Run"] | None) -> dict[str, Any]:
-        """As `runs/get` answers it; an element of `runs/list` where `tasks` is None."""
-        data: dict[str, Any] = {
-            "job_id": self.job_id or 0,
-            "run_id": self.run_id,
-            "number_in_job": self.run_id,
-            "original_attempt_run_id": self.run_id,
-            "creator_user_name": self.creator,
-            "state": self.state(),
-            "status": self.status(),
-            **self.times(),
-            "run_duration": max(0, self.ended_ms - self.created_ms) if self.ended_ms else 0,
-            "trigger": self.trigger,
-            "run_name": self.name,
-            "run_page_url": f"{base_url}/#job/{self.job_id or 0}/run/{self.run_id}",
-            "run_type": "JOB_RUN" if self.job_id else "SUBMIT_RUN",
-            "format": "MULTI_TASK",
-        }
-        if self.parameters:
-            data["overriding_parameters"] = {
-                key: value for key, value in self.parameters.items() if key != "job_parameters"
-            }
-        given = self.parameters.get("job_parameters", {})
-        defaults = {entry["name"]: entry.get("default", "") for entry in self.settings.get("parameters", [])}
-        if defaults:
-            data["job_parameters"] = [
-                {"name": name, "default": default, **({"value": given[name]} if name in given else {})}
-                for name, default in defaults.items()
-            ]
-        if tasks is not None:
-            data["tasks"] = [task.task_json(base_url) for task in tasks]
-            if self.settings.get("job_clusters"):
-                data["job_clusters"] = self.settings["job_clusters"]
-        return data
+    @property
+    def queued_ms(self) -> int:
+        """How long it waited before it began."""
+        return max(0, (self.started_ms or self.ended_ms or self.created_ms) - self.created_ms)
 
-    def task_json(self, base_url: str) -> dict[str, Any]:
-        """As an element of a run's `tasks`."""
-        data = {
-            **task_with_defaults(self.settings),
-            "run_id": self.run_id,
-            "state": self.state(),
-            "status": self.status(),
-            **self.times(),
-            "attempt_number": self.output.get("attempt", 0),
-            "run_page_url": f"{base_url}/#job/{self.job_id or 0}/run/{self.run_id}",
-        }
-        if self.cluster_id:
-            data["cluster_instance"] = {"cluster_id": self.cluster_id}
-        return data
+
+@dataclass(frozen=True)
+class Repair:
+    """A repair of a run; with `number` 0 the run as it was before any. `end` are the run's columns when it had ended,
+    empty for the latest one: the run itself tells."""
+
+    repair_id: int
+    number: int
+    started_ms: int
+    end: Mapping[str, Any]

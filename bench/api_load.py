@@ -1,0 +1,179 @@
+"""The workspace's API under load: beside another emulator, beside a bare route, and with few and many jobs."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import insert
+
+from bench.load import Load, put, request
+from bench.rows import Row
+from clients.environments import environment
+from headway.workspace.database import jobs, open_database
+from headway.workspace.process import start, stop
+from headway.workspace.settings import WorkspaceSettings
+
+SIZES = (10, 10_000, 100_000)
+CONNECTIONS = (1, 16, 64)
+MIDDLE = 16
+TABLE = Path("build/bench_api.json")
+BARE = """
+import sys, uvicorn
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+async def answer(request): return JSONResponse({"job_id": 1})
+uvicorn.run(Starlette(routes=[Route("/", answer)]), port=int(sys.argv[1]), log_level="warning", access_log=False)
+"""
+
+
+def settings(number: int) -> dict[str, Any]:
+    """A job as fleets have them: one cluster, two tasks."""
+    cluster = {"spark_version": "4.3.x-scala2.13", "node_type_id": "local.small", "num_workers": 0}
+    return {
+        "name": f"job-{number}",
+        "max_concurrent_runs": 1,
+        "tags": {"team": f"t{number % 20}"},
+        "job_clusters": [{"job_cluster_key": "main", "new_cluster": cluster}],
+        "tasks": [
+            {
+                "task_key": key,
+                "job_cluster_key": "main",
+                "spark_python_task": {"python_file": f"dbfs:/jobs/{number}/{key}.py"},
+            }
+            for key in ("ingest", "score")
+        ],
+    }
+
+
+def measure(say: Callable[[str], None]) -> list[Row]:
+    """Load each; the rows tell ratios, the whole table goes to `build/bench_api.json`."""
+    found: dict[str, Load] = {}
+    for size in SIZES:
+        say(f"bench: the API with {size} jobs")
+        with tempfile.TemporaryDirectory() as folder:
+            found |= {f"headway {size} {name}": load for name, load in _ours(Path(folder), size).items()}
+    say("bench: a bare Starlette route")
+    with _served([sys.executable, "-c", BARE]) as port:
+        found |= {f"bare {count}": put(port, [request("GET", "/")], count) for count in CONNECTIONS}
+    say("bench: minilake, an emulator from the Python registry")
+    with tempfile.TemporaryDirectory() as folder:
+        found |= {f"minilake {name}": load for name, load in _minilake(Path(folder)).items()}
+    TABLE.parent.mkdir(exist_ok=True)
+    TABLE.write_text(json.dumps({name: vars(load) for name, load in found.items()}, indent=1))
+    return _rows(found)
+
+
+def _rows(found: dict[str, Load]) -> list[Row]:
+    own = found[f"headway 10 jobs/get {MIDDLE}"]
+    peer, bare = found[f"minilake jobs/get {MIDDLE}"], found[f"bare {MIDDLE}"]
+    full = found[f"headway 10000 jobs/get {MIDDLE}"]
+    few, many = found["headway 10 jobs/list 1"], found["headway 100000 jobs/list 1"]
+    errors = sum(load.errors for name, load in found.items() if name.startswith("headway"))
+    against = f"minilake: {peer.per_second:.0f} requests/s"
+    return [
+        Row("api_rps_vs_minilake", own.per_second, "requests/s", against, own.per_second / peer.per_second,
+            "at least as many", own.per_second >= peer.per_second),
+        Row("api_rps_vs_bare_route", own.per_second, "requests/s", f"bare Starlette: {bare.per_second:.0f} requests/s",
+            own.per_second / bare.per_second, "at least a quarter of them", own.per_second >= bare.per_second / 4),
+        Row("api_p99_ms", full.p99, "ms", f"its median, {full.p50:.1f} ms", full.p99 / full.p50,
+            f"jobs/get of 10,000 at {MIDDLE} connections: under 100 ms, no errors", full.p99 < 100 and errors == 0),
+        Row("list_latency_100k_vs_10", many.p50, "ms", f"jobs/list of 10 jobs: {few.p50:.2f} ms", many.p50 / few.p50,
+            "flat: at most 1.5", many.p50 <= few.p50 * 1.5),
+    ]  # fmt: skip
+
+
+def _ours(folder: Path, size: int) -> dict[str, Load]:
+    engine = open_database(folder / "workspace.db")
+    with engine.begin() as connection:
+        for first in range(1, size + 1, 5000):
+            rows = [
+                {"job_id": n, "name": f"job-{n}", "creator": "bench", "created_ms": 1, "settings": settings(n)}
+                for n in range(first, min(first + 5000, size + 1))
+            ]
+            connection.execute(insert(jobs), rows)
+    engine.dispose()
+    status = start(WorkspaceSettings(data=folder, port=0, standby=0))
+    assert status.url is not None
+    assert status.token_file is not None
+    token, port = status.token_file.read_text(), int(status.url.rpartition(":")[2])
+    try:
+        ids = [1 + number * 7919 % size for number in range(200)]
+        run = json.loads(_ask(port, request_of(token, "/api/2.1/jobs/runs/submit", {"run_name": "r", "tasks": []})))
+        kinds = {
+            "jobs/get": [request("GET", f"/api/2.1/jobs/get?job_id={n}", token) for n in ids],
+            "jobs/list": [request("GET", "/api/2.1/jobs/list?limit=20", token)],
+            "jobs/reset": [
+                request("POST", "/api/2.1/jobs/reset", token, {"job_id": n, "new_settings": settings(n)}) for n in ids
+            ],
+            "runs/get": [request("GET", f"/api/2.1/jobs/runs/get?run_id={run['run_id']}", token)],
+            "import-file": [
+                request(
+                    "POST", f"/api/2.0/workspace-files/import-file/Shared/f{n}.txt?overwrite=true", token, "x" * 100
+                )
+                for n in range(50)
+            ],
+        }
+        return {f"{name} {count}": put(port, asked, count) for name, asked in kinds.items() for count in CONNECTIONS}
+    finally:
+        stop(folder)
+
+
+def request_of(token: str, path: str, body: object) -> urllib.request.Request:
+    """A request for the standard library's client."""
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    return urllib.request.Request(f"http://127.0.0.1{path}", json.dumps(body).encode(), headers)
+
+
+def _ask(port: int, asked: urllib.request.Request) -> bytes:
+    asked.full_url = asked.full_url.replace("127.0.0.1", f"127.0.0.1:{port}", 1)
+    with urllib.request.urlopen(asked, timeout=20) as answer:  # noqa: S310  (our own server)
+        return bytes(answer.read())
+
+
+def _minilake(folder: Path) -> dict[str, Load]:
+    program = str(environment("minilake") / "minilake")
+    with _served([program, "--port"], cwd=folder) as port:
+        created = json.loads(_ask(port, request_of("dapi-bench", "/api/2.1/jobs/create", settings(1))))
+        for number in range(2, 11):
+            _ask(port, request_of("dapi-bench", "/api/2.1/jobs/create", settings(number)))
+        kinds = {
+            "jobs/get": [request("GET", f"/api/2.1/jobs/get?job_id={created['job_id']}", "dapi-bench")],
+            "jobs/list": [request("GET", "/api/2.1/jobs/list?limit=20", "dapi-bench")],
+        }
+        return {f"{name} {count}": put(port, asked, count) for name, asked in kinds.items() for count in CONNECTIONS}
+
+
+@contextmanager
+def _served(command: list[str], cwd: Path | None = None) -> Iterator[int]:
+    """A server that is given a free port as its last argument, until the block ends."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    variables = {"PATH": os.environ["PATH"], "HOME": str(cwd or Path.cwd())}
+    process = subprocess.Popen([*command, str(port)], cwd=cwd, env=variables, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL)  # fmt: skip
+    try:
+        deadline = time.monotonic() + 60
+        while process.poll() is None and time.monotonic() < deadline:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.05)
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
+        if cwd is not None:
+            shutil.rmtree(cwd, ignore_errors=True)

@@ -1,0 +1,132 @@
+"""Take a deployment back: every job as it stood before its first call, whatever was done, half done or not begun."""
+
+from collections.abc import Mapping
+
+from headway.core.errors import HeadwayError
+from headway.core.events import Progress
+from headway.core.ledger import Deployment, JournalStep
+from headway.core.plan import PERMISSIONS, ObservedJob, differences
+from headway.delivery.applying import Site, restart
+from headway.delivery.observing import observe, read_permissions
+
+
+def take_back(site: Site) -> Deployment:
+    """Bring every job back whose step was begun. What stands is observed first, and what stands right is not touched.
+
+    Return the deployment, rolled back. Raise HeadwayError ROLLBACK_FAILED, which says what stands where; Stopped.
+    """
+    there = _there(site)
+    problems: dict[str, str] = {}
+    steps = site.deployment().steps
+
+    def undo(number: int) -> None:
+        step = steps[number]
+        try:
+            if _undo(site, number, step, there.get(step.key, [])):
+                site.target.emit(Progress(f"taken back: {step.action} {step.key}"))
+        except HeadwayError as error:
+            if error.code == "LOCK_LOST":
+                raise
+            problems[step.key] = error.message
+            site.journal.note("not undone", number, message=error.message)
+
+    for actions in (("create", "reset", "adopt", "delete"), ("permissions",), ("restart",)):
+        begun = [n for n, s in enumerate(steps) if s.action in actions and s.status in ("begun", "done", "failed")]
+        site.all([n for n in begun if steps[n].key not in problems], undo)
+    if not problems:
+        return site.journal.end("rolled back")
+    ended = site.journal.end("mixed", "; ".join(f"{key}: {why}" for key, why in sorted(problems.items())))
+    raise HeadwayError(
+        "ROLLBACK_FAILED",
+        environment=site.target.environment.name,
+        reason="; ".join(f"{key}: {why}" for key, why in sorted(problems.items())),
+        standing=standing(site, ended),
+    )
+
+
+def _there(site: Site) -> dict[str, list[ObservedJob]]:
+    known = {step.key: step.job_id for step in site.deployment().steps if step.job_id is not None}
+    found: dict[str, list[ObservedJob]] = {}
+    target = site.target
+    for job in observe(target.connection, target.app, target.environment, known):
+        found.setdefault(job.key, []).append(job)
+    return found
+
+
+def _undo(site: Site, number: int, step: JournalStep, there: list[ObservedJob]) -> bool:
+    """Bring one step back; whether anything had to be done."""
+    site.may_write()
+    match step.action:
+        case "create":
+            for job in there:
+                site.journal.write("undoing", number)
+                site.caller.delete(job.job_id, f"jobs/delete {step.key}")
+            site.journal.note("undone", number)
+            return bool(there)
+        case "permissions":
+            return _undo_permissions(site, number, step, there)
+        case "restart":
+            return _undo_restart(site, number, step, there)
+    return _undo_settings(site, number, step, there)
+
+
+def _undo_settings(site: Site, number: int, step: JournalStep, there: list[ObservedJob]) -> bool:
+    before = step.before or {}
+    job = next((job for job in there if job.job_id == step.job_id), None)
+    # A job that was deleted and brought back has another number.
+    recreated = there[0] if job is None and there else None
+    job = job or recreated
+    if job is not None and not differences(job.settings, before):
+        site.journal.note("undone", number, job_id=job.job_id)
+        return False
+    site.journal.write("undoing", number)
+    if job is not None:
+        site.reset(job.job_id, before, step.key)
+        site.journal.note("undone", number, job_id=job.job_id)
+    else:
+        site.journal.note("undone", number, job_id=site.create(step.key, before, look_first=True))
+    return True
+
+
+def _undo_permissions(site: Site, number: int, step: JournalStep, there: list[ObservedJob]) -> bool:
+    job_id = step.job_id
+    if step.before is None or job_id is None or not any(job.job_id == job_id for job in there):
+        site.journal.note("undone", number)  # with the job that was created
+        return False
+    before = step.before[PERMISSIONS]
+    if sorted(map(str, read_permissions(site.target.connection, job_id, before))) == sorted(map(str, before)):
+        site.journal.note("undone", number)
+        return False
+    site.journal.write("undoing", number)
+    site.permit(job_id, before, step.key)
+    site.journal.note("undone", number)
+    return True
+
+
+def _undo_restart(site: Site, number: int, step: JournalStep, there: list[ObservedJob]) -> bool:
+    """A stream that ran before runs again, with its old settings."""
+    if step.message != "was running" or step.job_id is None:
+        site.journal.note("undone", number)
+        return False
+    settings: Mapping[str, object] = next(
+        (other.before for other in site.deployment().steps if other.key == step.key and other.before), {}
+    )
+    site.journal.write("undoing", number, message=step.message)
+    restart(site, step.key, step.job_id, settings, step.message)
+    site.journal.note("undone", number)
+    return True
+
+
+def standing(site: Site, made: Deployment) -> str:
+    """What stands where, job by job, for a person who must finish it by hand."""
+    told = []
+    for key in sorted({step.key for step in made.steps}):
+        own = [step for step in made.steps if step.key == key]
+        number = next((step.job_id for step in own if step.job_id is not None), None)
+        if all(step.status in ("taken back", "planned") for step in own):
+            what = f"as in {made.previous or 'the time before'}"
+        else:
+            failed = next((step for step in own if step.status == "failed"), own[0])
+            what = f"perhaps as in {made.version or 'the new state'} ({failed.action}: {failed.message})"
+        told.append(f"{key} (job {number}): {what}")
+    return "; ".join(told)

@@ -1,0 +1,93 @@
+"""What the permissions service is told of the other services' objects: who made them, what they inherit from."""
+
+import re
+from collections.abc import Callable, Mapping
+
+from headway.workspace.errors import ApiError, missing
+from headway.workspace.principals import USERS
+from headway.workspace.services.clusters.store import ClusterStore
+from headway.workspace.services.files.model import WorkspaceObject
+from headway.workspace.services.files.store import FilesStore
+from headway.workspace.services.jobs.run_store import RunStore
+from headway.workspace.services.jobs.store import JobStore
+from headway.workspace.services.permissions.model import Known
+
+Source = Callable[[str], Known]
+TREE_KINDS = {"DIRECTORY": "directories", "NOTEBOOK": "notebooks", "FILE": "files", "REPO": "repos"}
+_HOME = re.compile(r"/(?:Users|Repos)/([^/]+)")
+_LISTED = ("/", "/Users", "/Repos", "/Shared")
+
+
+def object_sources(jobs: JobStore, runs: RunStore, clusters: ClusterStore, files: FilesStore) -> Mapping[str, Source]:
+    """Sources by kind. `runs` stands for a run's job, or for the run where it has none; `paths` for what lies at a path
+    of the workspace tree; `new-paths` for that or the nearest folder above it."""
+
+    def job(object_id: str) -> Known:
+        return Known("jobs", object_id, jobs.job(_number(object_id, "Job")).creator)
+
+    def run(object_id: str) -> Known:
+        found = runs.run(_number(object_id, "Run"))
+        if found.job_id is not None:
+            try:
+                return job(str(found.job_id))
+            except ApiError:  # the job is gone: its run is left to who started it
+                pass
+        return Known("jobs", f"run-{found.run_id}", found.creator)
+
+    def cluster(object_id: str) -> Known:
+        return Known("clusters", object_id, clusters.get(object_id).creator)
+
+    def in_tree(object_id: str) -> Known:
+        return _known(files, files.by_id(_number(object_id, "Workspace object")))
+
+    def path(name: str) -> Known:
+        return _known(files, files.get(name))
+
+    def new_path(name: str) -> Known:
+        place = files.name(name)
+        while True:
+            found = files.find(place)
+            if found is not None:
+                return _known(files, found)
+            place = place.rpartition("/")[0] or "/"
+
+    def tokens(object_id: str) -> Known:
+        if object_id != "tokens":
+            raise missing(f"authorization/{object_id[:50]} does not exist.")
+        return Known("authorization", object_id, open={USERS: "CAN_USE"})
+
+    return {
+        "jobs": job,
+        "runs": run,
+        "clusters": cluster,
+        **dict.fromkeys(TREE_KINDS.values(), in_tree),
+        "paths": path,
+        "new-paths": new_path,
+        "authorization": tokens,
+    }
+
+
+def _known(files: FilesStore, found: WorkspaceObject) -> Known:
+    parent = None
+    if found.path != "/":
+        above = files.get(found.path.rpartition("/")[0] or "/")
+        parent = (TREE_KINDS[above.object_type], str(above.object_id))
+    home = _HOME.fullmatch(found.path)
+    return Known(
+        TREE_KINDS[found.object_type],
+        str(found.object_id),
+        home.group(1) if home else found.creator,
+        parent,
+        {USERS: "CAN_MANAGE"} if found.path == "/Shared" else {},
+        found.path in _LISTED,
+    )
+
+
+def _number(text: str, what: str) -> int:
+    try:
+        found = int(text)
+    except ValueError:
+        raise missing(f"{what} {text[:50]} does not exist.") from None
+    if not 0 <= found < 2**63:
+        raise missing(f"{what} {text[:50]} does not exist.")
+    return found

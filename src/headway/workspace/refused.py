@@ -1,0 +1,58 @@
+"""Routes of the Databricks API that this workspace does not serve, by choice. Pure.
+
+A request to one of them answers 501 with the reason; whatever else is not served answers 501 too, and may come.
+"""
+
+# The beginning of the path after `/api/<version>`, and why. The first that fits counts.
+REFUSED: tuple[tuple[str, str], ...] = (
+    ("/unity-catalog/permissions", "governance of Unity Catalog is not what this workspace is for"),
+    ("/unity-catalog/effective-permissions", "governance of Unity Catalog is not what this workspace is for"),
+    ("/unity-catalog/bindings", "there is one workspace, so nothing to bind catalogs to"),
+    ("/unity-catalog/workspace-bindings", "there is one workspace, so nothing to bind catalogs to"),
+    ("/unity-catalog/metastores", "there is one metastore, made with the workspace"),
+    ("/unity-catalog/workspaces", "there is one metastore, made with the workspace"),
+    ("/unity-catalog/external-locations", "external volumes and tables lie in dbfs:/, which needs no location"),
+    ("/unity-catalog/storage-credentials", "Spark takes credentials of object stores from the cluster's settings"),
+    ("/unity-catalog/credentials", "Spark takes credentials of object stores from the cluster's settings"),
+    ("/unity-catalog/temporary-", "files are reached directly; no credentials are handed out"),
+    ("/unity-catalog/connections", "no federation with other databases"),
+    ("/unity-catalog/models", "model serving and registries are outside of delivery of Spark applications"),
+    ("/unity-catalog/functions", "functions live in a session; permanent ones are not kept"),
+    ("/unity-catalog/", "governance of Unity Catalog is not what this workspace is for"),
+    ("/mlflow/registered-models", "model registries are outside of delivery of Spark applications"),
+    ("/mlflow/model-versions", "model registries are outside of delivery of Spark applications"),
+    ("/mlflow/databricks", "model registries are outside of delivery of Spark applications"),
+    ("/mlflow/transition-requests", "model registries are outside of delivery of Spark applications"),
+    ("/mlflow/comments", "model registries are outside of delivery of Spark applications"),
+    ("/mlflow/registry-webhooks", "model registries are outside of delivery of Spark applications"),
+    ("/mlflow/logged-models", "model registries are outside of delivery of Spark applications"),
+    ("/sql/alerts", "alerts and dashboards are not served: SQL runs by statements and by jobs"),
+    ("/alerts", "alerts and dashboards are not served: SQL runs by statements and by jobs"),
+    ("/sql/queries", "stored queries are not served: SQL lies in files, with the application"),
+    ("/queries", "stored queries are not served: SQL lies in files, with the application"),
+    ("/preview/sql/", "the older SQL API (stored queries, dashboards) is not served"),
+    ("/sql/visualizations", "alerts and dashboards are not served: SQL runs by statements and by jobs"),
+    ("/sql/dashboards", "alerts and dashboards are not served: SQL runs by statements and by jobs"),
+    ("/redash-v3/", "alerts and dashboards are not served: SQL runs by statements and by jobs"),
+    ("/lakeview/", "dashboards are not served"),
+    ("/instance-profiles", "there are no cloud machines that could have a profile"),
+    ("/accounts/", "there is one workspace and no account above it"),
+    ("/ip-access-lists", "the workspace listens on loopback unless told; a proxy in front limits who reaches it"),
+    ("/policies/clusters/list-compliance", "a policy is enforced when a cluster is made; nothing drifts from it"),
+    ("/policies/clusters/get-compliance", "a policy is enforced when a cluster is made; nothing drifts from it"),
+    ("/policies/clusters/enforce-compliance", "a policy is enforced when a cluster is made; nothing drifts from it"),
+    ("/policies/jobs/", "a policy is enforced when a job is made or runs; nothing drifts from it"),
+    ("/serving-endpoints", "model serving is outside of delivery of Spark applications"),
+    ("/pipelines", "Delta Live Tables are a service of Databricks, not of Apache Spark"),
+    ("/vector-search", "not a part of Apache Spark"),
+    ("/genie", "not a part of Apache Spark"),
+)
+
+
+def why_refused(path: str) -> str | None:
+    """Why a route is not served by choice; None where it is not that. `path` begins with `/api/<version>/`."""
+    pieces = path.split("/", 3)
+    if len(pieces) < 4 or pieces[1] != "api":
+        return None
+    rest = f"/{pieces[3]}"
+    return next((reason for start, reason in REFUSED if rest.startswith(start)), None)

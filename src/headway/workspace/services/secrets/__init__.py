@@ -1,0 +1,1 @@
+"""Secrets: scopes, values encrypted at rest, who may read them."""

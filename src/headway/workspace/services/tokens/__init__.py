@@ -1,0 +1,1 @@
+"""Personal access tokens: one's own, and everybody's for administrators."""

@@ -1,0 +1,19 @@
+"""The page that tells which routes are served is true."""
+
+from tools.workspace_api import PAGE, endpoints, page
+
+from headway.workspace.refused import why_refused
+
+
+def test_the_page_of_served_routes_is_true() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(endpoints()), "run: PYTHONPATH=tests python -m tools.workspace_api"
+
+
+def test_no_served_route_is_also_refused_by_choice() -> None:
+    both = [
+        (endpoint.method, endpoint.path)
+        for endpoint in endpoints()
+        for path, _ in endpoint.paths
+        if why_refused(path) and not endpoint.path.startswith("/unity-catalog/")  # the last entry there is for the rest
+    ]
+    assert both == []
