@@ -57,8 +57,14 @@ class Driver:
         self._told: deque[Path] = deque()
         # One connection stays open for the driver's whole life: while it is, the driver does not end itself.
         self._lease = self._connect()
-        self._lease.sendall(b'{"op": "lease"}\n')
-        if not self._lease.makefile("rb").readline():
+        try:
+            self._lease.sendall(b'{"op": "lease"}\n')
+            with self._lease.makefile("rb") as answers:
+                held = answers.readline()
+        except OSError:
+            held = b""
+        if not held:
+            self._lease.close()
             raise self._died(None)
 
     @classmethod
@@ -215,16 +221,19 @@ class Driver:
         except OSError as error:
             raise self._died(error) from error
         connection.settimeout(None)
-        connection.sendall(self._secret.encode() + b"\n")
+        try:
+            connection.sendall(self._secret.encode() + b"\n")
+        except OSError as error:
+            connection.close()
+            raise self._died(error) from error
         return connection
 
     def _ask(self, *messages: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Send these on one connection; return their answers. Raise DriverFailed."""
         answers = []
         try:
-            with self._connect() as connection:
+            with self._connect() as connection, connection.makefile("rb") as lines:
                 connection.sendall(b"".join(json.dumps(message).encode() + b"\n" for message in messages))
-                lines = connection.makefile("rb")
                 for _ in messages:
                     line = lines.readline()
                     if not line:
