@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,14 +14,31 @@ from databricks.sdk.config import Config
 
 from headway.workspace.auth import Tokens, ensure_admin_token
 from headway.workspace.catalogue import NODE_TYPES, Catalogue
-from headway.workspace.runtime.tasks import DriverFailed, DriverSpec, NotebookTask, Runtime, TaskOutcome, TaskRequest
+from headway.workspace.http import Endpoint
+from headway.workspace.runtime.tasks import (
+    ApiAccess,
+    CommandOutcome,
+    ContextLanguage,
+    DriverFailed,
+    DriverSpec,
+    LocalLibrary,
+    NotebookTask,
+    Runtime,
+    TaskOutcome,
+    TaskRequest,
+)
 from headway.workspace.server import Workspace, create_app
+from headway.workspace.services.secrets.store import SecretStore
 from headway.workspace.settings import WorkspaceSettings
 
 RUNTIME = Runtime("4.3.x-scala2.13", "4.3", "4.3.0", "2.13", Path("python"), Path("spark"), Path("java"))
 KEY = RUNTIME.key
 
-Act = Callable[["FunctionDriver", TaskRequest, threading.Event], str | None]
+Act = Callable[["FunctionDriver", TaskRequest, threading.Event], str | TaskOutcome | None]
+"""What a task does; a TaskOutcome is how it ended, a text its notebook's result."""
+
+Command = Callable[[ContextLanguage, str, threading.Event], CommandOutcome]
+"""What a command in a context does; the event says that it is canceled."""
 
 
 class FunctionDriver:
@@ -36,11 +53,12 @@ class FunctionDriver:
         self.tainted = False
         self.outcomes: dict[str, TaskOutcome] = {}
         self._cancels: dict[str, threading.Event] = {}
+        self._contexts: dict[str, threading.Event] = {}
         (folder / "logs").mkdir(parents=True)
 
     def run(self, request: TaskRequest) -> TaskOutcome:
-        """Run it to its end."""
-        key = request.context["task_key"]
+        """Run it to its end. Without a task key (a SQL statement) the act is named by the task's class."""
+        key = request.context.get("task_key", type(request.task).__name__)
         canceled = self._cancels.setdefault(request.run_id, threading.Event())
         request.log.parent.mkdir(parents=True, exist_ok=True)
         self.fleet.requests.append(request)
@@ -53,6 +71,8 @@ class FunctionDriver:
             return TaskOutcome("FAILED", f"{type(error).__name__}: {error}", "the trace")
         if canceled.is_set():
             return TaskOutcome("CANCELED")
+        if isinstance(result, TaskOutcome):
+            return result
         return TaskOutcome("SUCCESS", notebook_result=result if isinstance(request.task, NotebookTask) else None)
 
     def resume(self, run_id: str) -> TaskOutcome | None:
@@ -63,12 +83,45 @@ class FunctionDriver:
         """End a run."""
         self._cancels.setdefault(run_id, threading.Event()).set()
 
+    def create_context(
+        self,
+        libraries: tuple[LocalLibrary, ...] = (),
+        context: Mapping[str, str] | None = None,
+        api: ApiAccess | None = None,
+    ) -> str:
+        """A new one."""
+        context_id = f"context-{len(self._contexts)}"
+        self._contexts[context_id] = threading.Event()
+        return context_id
+
+    def execute(self, context_id: str, language: ContextLanguage, code: str) -> CommandOutcome:
+        """Run a command by the fleet's function."""
+        if context_id not in self._contexts:
+            return CommandOutcome("ERROR", summary="The context is gone", cause="", lost=True)
+        canceled = self._contexts[context_id] = threading.Event()
+        outcome = self.fleet.command(language, code, canceled)
+        return CommandOutcome("CANCELED") if canceled.is_set() else outcome
+
+    def cancel_command(self, context_id: str) -> None:
+        """End the present command."""
+        self._contexts[context_id].set()
+
+    def destroy_context(self, context_id: str) -> None:
+        """End a context."""
+        self._contexts.pop(context_id, threading.Event()).set()
+
+
+def echo(language: ContextLanguage, code: str, canceled: threading.Event) -> CommandOutcome:
+    """The command of a fleet that was given none."""
+    return CommandOutcome("FINISHED", text=f"{language}: {code}")
+
 
 @dataclass
 class FunctionFleet:
     """Makes such drivers. `acts` are functions by task key."""
 
     acts: dict[str, Act] = field(default_factory=dict)
+    command: Command = echo
     requests: list[TaskRequest] = field(default_factory=list)
     specs: list[DriverSpec] = field(default_factory=list)
     live: list[FunctionDriver] = field(default_factory=list)
@@ -115,6 +168,8 @@ class Served:
     fleet: FunctionFleet
     data: Path
     tokens: Tokens
+    secrets: SecretStore
+    endpoints: Sequence[Endpoint]
 
 
 def assemble(data: Path, fleet: FunctionFleet, allow: tuple[str, ...] = ()) -> Workspace:
@@ -145,7 +200,16 @@ def serving(data: Path, fleet: FunctionFleet | None = None, allow: tuple[str, ..
     url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     config = Config(host=url, token=token, auth_type="pat", retry_timeout_seconds=5)
     try:
-        yield Served(url, token, WorkspaceClient(config=config), fleet, data, workspace.tokens)
+        yield Served(
+            url,
+            token,
+            WorkspaceClient(config=config),
+            fleet,
+            data,
+            workspace.tokens,
+            workspace.secrets,
+            workspace.endpoints,
+        )
     finally:
         server.should_exit = True
         thread.join()

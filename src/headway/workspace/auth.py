@@ -10,7 +10,7 @@ import hashlib
 import os
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -194,27 +194,31 @@ class Tokens:
                 "UNAUTHENTICATED", "Credential was not sent or was of an unsupported type for this API.", 401
             )
         generation = self._generation
-        name, until_ms = self._signed(token) if token.count(".") == 2 else self._kept(token)
+        name, until_ms, run_id = self._signed(token) if token.count(".") == 2 else self._kept(token)
         found = self._directory.principal(name)
         if found is None:
             raise _invalid()
+        if run_id is not None:
+            found = replace(found, run_id=run_id)
         if generation == self._generation:  # else what was read may be old by now
             if len(self._known) >= _MOST_KNOWN:
                 self._known.clear()
             self._known[_digest(authorization)] = _Known(found, until_ms)
         return found
 
-    def _kept(self, token: str) -> tuple[str, int]:
-        query = select(tokens.c.user_name, tokens.c.expires_ms).where(tokens.c.sha256 == _digest(token))
+    def _kept(self, token: str) -> tuple[str, int, str | None]:
+        query = select(tokens.c.user_name, tokens.c.expires_ms, tokens.c.run_id).where(
+            tokens.c.sha256 == _digest(token)
+        )
         with self._engine.connect() as connection:
             row = connection.execute(query).one_or_none()
         if row is None:
             raise _invalid()
         if row.expires_ms is not None and row.expires_ms <= self._clock():
             raise ApiError("PERMISSION_DENIED", "The access token has expired.", 403)
-        return row.user_name, row.expires_ms if row.expires_ms is not None else 2**63
+        return row.user_name, row.expires_ms if row.expires_ms is not None else 2**63, row.run_id
 
-    def _signed(self, token: str) -> tuple[str, int]:
+    def _signed(self, token: str) -> tuple[str, int, str | None]:
         try:
             claims = jwt.decode(token, self._signing, algorithms=[_ALGORITHM]).claims
             name, secret_id, expires = str(claims["sub"]), int(claims["secret"]), int(claims["exp"]) * 1000
@@ -224,7 +228,7 @@ class Tokens:
             raise _invalid()
         if expires <= self._clock():
             raise ApiError("PERMISSION_DENIED", "The access token has expired.", 403)
-        return name, expires
+        return name, expires, None
 
 
 def ensure_admin_token(store: Tokens, data: Path) -> Path:

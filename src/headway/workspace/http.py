@@ -43,6 +43,12 @@ class Access(Protocol):
     def allows(self, principal: Principal, kind: str, object_id: str, level: str) -> bool:
         """The same as an answer; False where there is no such object."""
 
+    def check_list(self, kind: str, data: Mapping[str, Any]) -> None:
+        """Raise ApiError where the `access_control_list` of `data` cannot be granted on an object of that kind."""
+
+    def grant(self, principal: Principal, kind: str, object_id: object, data: Mapping[str, Any]) -> None:
+        """Grant the `access_control_list` of `data` on an object."""
+
 
 @dataclass(frozen=True)
 class Call:
@@ -84,12 +90,35 @@ Handler = Callable[[Call], Data | list[Any] | Response]
 @dataclass(frozen=True)
 class Need:
     """What a caller must hold on an object before an endpoint is entered: `level` on the object of that kind
-    (`jobs`, `clusters`, …) which the field or path parameter `name` names. Where the field is absent the endpoint
-    itself says so."""
+    (`jobs`, `clusters`, …) which the field or path parameter `name` names. Where the field is absent `default` is
+    meant; else it is asked for, unless it is `optional`: then nothing need be held."""
 
     kind: str
     name: str
     level: str
+    default: str | None = None
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class Shows:
+    """Which elements of an answer a caller sees: of the list `field`, those whose `name` is the id of an object on
+    which it holds `level`."""
+
+    field: str
+    kind: str
+    name: str
+    level: str
+
+
+@dataclass(frozen=True)
+class Grants:
+    """An endpoint that takes an `access_control_list` with an object, whose id is `name` in the request or in the
+    answer. `inside` is the field of the request that holds the list, where it is not the request itself."""
+
+    kind: str
+    name: str
+    inside: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,8 +126,9 @@ class Endpoint:
     """A served route. `path` is what follows the version, with Starlette's `{name}` and `{name:path}`; `versions`
     are those it is served at.
 
-    `needs` is what the caller must hold; `admin` lets only administrators in; `public` lets everybody in, also without
-    a token. `upload` is the most bytes of a body that is streamed to disk (0: bodies are fields, at most 10 MB).
+    `needs` is what the caller must hold, `shows` what it sees of the answer, `grants` what it may give along; `admin`
+    lets only administrators in; `public` lets everybody in, also without a token. `upload` is the most bytes of a body
+    that is streamed to disk (0: bodies are fields, at most 10 MB), which is `raw` whatever its type or may be a form.
     `root` serves `path` as it stands, without `/api/VERSION`.
     """
 
@@ -107,9 +137,12 @@ class Endpoint:
     handler: Handler
     versions: Sequence[str] = ("2.0",)
     needs: Need | None = None
+    shows: Shows | None = None
+    grants: Grants | None = None
     admin: bool = False
     public: bool = False
     upload: int = 0
+    raw: bool = False
     root: bool = False
 
     @property
@@ -146,7 +179,7 @@ def _serve(endpoint: Endpoint, version: str, door: Door) -> Callable[[Request], 
         files: dict[str, BinaryIO] = {}
         try:
             principal = await _caller(endpoint, request, door)
-            data = await read_data(request, endpoint.upload, door.drafts, files)
+            data = await read_data(request, endpoint, door.drafts, files)
             call = Call(
                 principal,
                 version,
@@ -178,15 +211,52 @@ async def _caller(endpoint: Endpoint, request: Request, door: Door) -> Principal
 def _enter(endpoint: Endpoint, call: Call) -> Response:
     if endpoint.admin and not call.principal.is_admin:
         raise ApiError("PERMISSION_DENIED", f"{call.user} is not an administrator of this workspace.", 403)
-    need = endpoint.needs
-    if need is not None and not call.principal.is_admin:
-        named = call.path.get(need.name, call.data.get(need.name))
-        if isinstance(named, bool) or (named is not None and not isinstance(named, str | int)):
-            raise malformed(f"Could not parse request object: {need.name} has the wrong type")
-        if named is not None:
-            call.access.check(call.principal, need.kind, str(named), need.level)
+    if endpoint.needs is not None and not call.principal.is_admin:
+        _check_need(endpoint.needs, call)
+    given = _grants_of(endpoint, call)
     result = endpoint.handler(call)
+    if given and endpoint.grants is not None and isinstance(result, dict):
+        object_id = result.get(endpoint.grants.name, call.data.get(endpoint.grants.name))
+        call.access.grant(call.principal, endpoint.grants.kind, object_id, given)
+    shows = endpoint.shows
+    if shows is not None and not call.principal.is_admin and isinstance(result, dict) and shows.field in result:
+        seen = [entry for entry in result[shows.field] if call.allows(shows.kind, entry[shows.name], shows.level)]
+        result = {**result, shows.field: seen}
     return result if isinstance(result, Response) else JSONResponse(result)
+
+
+def _check_need(need: Need, call: Call) -> None:
+    named = call.path.get(need.name, call.data.get(need.name, need.default))
+    if named is None or named == "":
+        if need.optional:
+            return
+        raise ApiError("INVALID_PARAMETER_VALUE", f"Missing required field: {need.name}")
+    if isinstance(named, bool) or not isinstance(named, str | int):
+        raise malformed(f"Could not parse request object: {need.name} has the wrong type")
+    call.access.check(call.principal, need.kind, str(named), need.level)
+
+
+def _grants_of(endpoint: Endpoint, call: Call) -> Data:
+    """The access control list that was sent along, taken out of what the endpoint sees: it is not a setting."""
+    if endpoint.grants is None:
+        return {}
+    holder = call.data.get(endpoint.grants.inside) if endpoint.grants.inside else call.data
+    if isinstance(holder, dict):
+        _check_run_as(call.principal, holder.get("run_as"))
+    if not isinstance(holder, dict) or not holder.get("access_control_list"):
+        return {}
+    given = {"access_control_list": holder.pop("access_control_list")}
+    call.access.check_list(endpoint.grants.kind, given)
+    return given
+
+
+def _check_run_as(principal: Principal, run_as: Any) -> None:
+    """Raise ApiError where somebody would have runs done in the name of another."""
+    if not isinstance(run_as, dict) or principal.is_admin:
+        return
+    named = [value for value in run_as.values() if value not in (None, "", principal.name)]
+    if named:
+        raise ApiError("PERMISSION_DENIED", f"{principal.name} cannot have runs done as {str(named[0])[:100]}.", 403)
 
 
 def answer_error(error: Exception, request: Request) -> Response:
@@ -224,12 +294,16 @@ def _query(request: Request) -> Data:
     return found
 
 
-async def read_data(request: Request, upload: int, drafts: Path, files: dict[str, BinaryIO]) -> Data:
+async def read_data(request: Request, endpoint: Endpoint, drafts: Path, files: dict[str, BinaryIO]) -> Data:
     """The request's fields. Raise ApiError where the body is too large, or is not what it says it is.
 
-    With `upload`, files of a form and raw bodies go to `files`, at most that many bytes each.
+    What an endpoint with `upload` is sent goes to `files`.
     """
     data = _query(request)
+    upload = endpoint.upload
+    if endpoint.raw:
+        await _read_upload(request, upload, drafts, files)
+        return data
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind in _FORMS:
         await _read_form(request, upload, data, files)

@@ -1,5 +1,6 @@
 """The workspace's own keys, kept in its data folder and readable by its owner only."""
 
+import hmac
 import os
 import secrets
 from pathlib import Path
@@ -40,12 +41,16 @@ class Vault:
     """Encrypts what is kept in the database: AES-256-GCM with a random nonce, bound to what the value belongs to."""
 
     def __init__(self, secret: bytes) -> None:
-        self._cipher = AESGCM(secret)
+        self._cipher, self._secret = AESGCM(secret), secret
 
     def seal(self, value: bytes, owner: str) -> bytes:
         """`value` encrypted. It is opened only with the same `owner`, so that no row can take another's place."""
         nonce = os.urandom(_NONCE_BYTES)
         return nonce + self._cipher.encrypt(nonce, value, owner.encode())
+
+    def blind(self, value: bytes) -> bytes:
+        """What stands for `value` where equal ones must be found, and tells nothing of it without the key."""
+        return hmac.digest(self._secret, value, "sha256")
 
     def open(self, sealed: bytes, owner: str) -> bytes:
         """The value. Raise HeadwayError WORKSPACE_SEAL where it was changed, moved, or sealed with another key."""

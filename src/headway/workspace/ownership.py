@@ -10,6 +10,7 @@ from headway.workspace.services.files.model import WorkspaceObject
 from headway.workspace.services.files.store import FilesStore
 from headway.workspace.services.jobs.run_store import RunStore
 from headway.workspace.services.jobs.store import JobStore
+from headway.workspace.services.libraries.store import LibraryStore
 from headway.workspace.services.permissions.model import Known
 
 Source = Callable[[str], Known]
@@ -18,7 +19,9 @@ _HOME = re.compile(r"/(?:Users|Repos)/([^/]+)")
 _LISTED = ("/", "/Users", "/Repos", "/Shared")
 
 
-def object_sources(jobs: JobStore, runs: RunStore, clusters: ClusterStore, files: FilesStore) -> Mapping[str, Source]:
+def object_sources(
+    jobs: JobStore, runs: RunStore, clusters: ClusterStore, files: FilesStore, libraries: LibraryStore
+) -> Mapping[str, Source]:
     """Sources by kind. `runs` stands for a run's job, or for the run where it has none; `paths` for what lies at a path
     of the workspace tree; `new-paths` for that or the nearest folder above it."""
 
@@ -51,6 +54,9 @@ def object_sources(jobs: JobStore, runs: RunStore, clusters: ClusterStore, files
                 return _known(files, found)
             place = place.rpartition("/")[0] or "/"
 
+    def library(object_id: str) -> Known:
+        return new_path(libraries.get(_number(object_id, "Library")).folder)
+
     def tokens(object_id: str) -> Known:
         if object_id != "tokens":
             raise missing(f"authorization/{object_id[:50]} does not exist.")
@@ -63,6 +69,7 @@ def object_sources(jobs: JobStore, runs: RunStore, clusters: ClusterStore, files
         **dict.fromkeys(TREE_KINDS.values(), in_tree),
         "paths": path,
         "new-paths": new_path,
+        "workspace-libraries": library,
         "authorization": tokens,
     }
 

@@ -12,7 +12,8 @@ Kind = Literal["user", "service_principal"]
 @dataclass(frozen=True)
 class Principal:
     """A caller. `name` is a user's name or a service principal's application id; `groups` are the names of all groups
-    it is in, also by way of another group, and `group_ids` their ids."""
+    it is in, also by way of another group, and `group_ids` their ids. `run_id` is the run that calls in
+    its name, if one does."""
 
     principal_id: int
     kind: Kind
@@ -20,6 +21,7 @@ class Principal:
     display_name: str
     groups: frozenset[str] = frozenset()
     group_ids: frozenset[int] = frozenset()
+    run_id: str | None = None
 
     @property
     def is_admin(self) -> bool:

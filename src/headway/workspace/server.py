@@ -21,8 +21,9 @@ from headway.workspace.engine.scheduler import Scheduler
 from headway.workspace.engine.timers import Timers
 from headway.workspace.engine.watching import files_at
 from headway.workspace.errors import ApiError, invalid, not_implemented
+from headway.workspace.guards import guarded
 from headway.workspace.http import Door, answer_error, routes
-from headway.workspace.keys import key
+from headway.workspace.keys import Vault, key
 from headway.workspace.ownership import object_sources
 from headway.workspace.paths import confined, dbfs_path
 from headway.workspace.refused import why_refused
@@ -36,6 +37,8 @@ from headway.workspace.services.dbfs.routes import DbfsRoutes
 from headway.workspace.services.dbfs.store import DbfsStore
 from headway.workspace.services.files.routes import FilesRoutes
 from headway.workspace.services.files.store import FilesStore
+from headway.workspace.services.fs.routes import FsRoutes
+from headway.workspace.services.fs.store import VolumeFiles
 from headway.workspace.services.identity.oauth import OAuthRoutes
 from headway.workspace.services.identity.routes import IdentityRoutes
 from headway.workspace.services.identity.store import IdentityStore
@@ -52,6 +55,8 @@ from headway.workspace.services.mlflow.routes import TrackingRoutes
 from headway.workspace.services.mlflow.store import TrackingStore
 from headway.workspace.services.permissions.routes import PermissionRoutes
 from headway.workspace.services.permissions.store import Permissions
+from headway.workspace.services.secrets.routes import SecretRoutes
+from headway.workspace.services.secrets.store import SecretStore
 from headway.workspace.services.tokens.routes import TokenRoutes
 from headway.workspace.services.unity.routes import UnityRoutes
 from headway.workspace.services.unity.store import Metastore
@@ -79,12 +84,14 @@ class Workspace:
         self.identity.ensure("user", ADMIN, admin=True)
         self.tokens = Tokens(database, self.identity, key(settings.keys, "signing"))
         self.identity.changed, self.identity.gone = self.tokens.forget, self.tokens.revoke_all
+        self.secrets = SecretStore(database, Vault(key(settings.keys, "secrets")), self.identity)
         self.permissions = Permissions(database, self.identity)
         self.door = Door(self.tokens, self.permissions, drafts)
         self.dbfs = DbfsStore(settings.dbfs, drafts)
         self.files = FilesStore(database, settings.files, drafts)
-        for folder in ("/Shared", "/Users"):
+        for folder in ("/Shared", "/Users", f"/Users/{ADMIN}"):
             self.files.mkdirs(folder)
+        self.identity.came = lambda name: self.files.mkdirs(f"/Users/{name}", name)
         writer = Writer(database)
         self.jobs, self.runs = JobStore(database, writer), RunStore(database, writer)
         launcher = Launcher(self.jobs.job, self.runs)
@@ -97,9 +104,14 @@ class Workspace:
         self.engine = Engine(
             self.runs,
             lambda run, folder: RunClusters(
-                self.clusters, run.run_id, run.creator, run.settings.get("job_clusters") or [], folder
+                self.clusters,
+                run.run_id,
+                run.creator,
+                run.settings.get("job_clusters") or [],
+                folder,
+                int(run.details.get("repair_count", 0)),
             ),
-            Files(self._local_file, self._notebook),
+            Files(self._local_file, self._notebook, self.secrets.redactor),
             settings.data / "runs",
             base_url,
             launch=launcher.launch,
@@ -109,24 +121,33 @@ class Workspace:
             self.jobs, self.engine, self.engine.timers, self.engine.events, lambda url: files_at(self._folder(url))
         )
         job_routes = JobRoutes(self.jobs, catalogue.check, self.scheduler.changed)
-        self.permissions.sources.update(object_sources(self.jobs, self.runs, clusters, self.files))
+        libraries = LibraryStore(database)
+        self.permissions.sources.update(object_sources(self.jobs, self.runs, clusters, self.files, libraries))
         services = (
             PermissionRoutes(self.permissions),
+            FsRoutes(VolumeFiles(settings.volumes, (settings.dbfs,), drafts)),
+            SecretRoutes(self.secrets, self.identity.named),
             DbfsRoutes(self.dbfs),
             FilesRoutes(self.files),
             ClusterRoutes(clusters, self.clusters, catalogue),
             job_routes,
-            RunRoutes(self.jobs, self.runs, RepairStore(database, writer), self.engine, launcher, job_routes.checked),
-            LibraryRoutes(
-                LibraryStore(database), drafts, settings.allow_download, self._place_in_dbfs, self._remove_from_dbfs
+            RunRoutes(
+                self.jobs,
+                self.runs,
+                RepairStore(database, writer),
+                self.engine,
+                launcher,
+                job_routes.checked,
+                self.secrets.redactor,
             ),
+            LibraryRoutes(libraries, drafts, settings.allow_download, self._place_in_dbfs, self._remove_from_dbfs),
             IdentityRoutes(self.identity),
             OAuthRoutes(self.identity, self.tokens),
             TokenRoutes(self.tokens, self.identity.named),
             TrackingRoutes(TrackingStore(database), self._list_dbfs),
             UnityRoutes(Metastore(settings.metastore, settings.volumes, self.dbfs.local)),
         )
-        self.endpoints = [endpoint for service in services for endpoint in service.endpoints()]
+        self.endpoints = guarded([endpoint for service in services for endpoint in service.endpoints()])
 
     def recover(self) -> None:
         """Take up what an earlier process left: drivers that live, runs on them, runs that wait. End the rest."""

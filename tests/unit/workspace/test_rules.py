@@ -119,8 +119,8 @@ x = 1
     found = [(cell.magic, cell.text, cell.line) for cell in cells(source, "PYTHON")]
     assert found == [
         ("python", "x = 1", 2),
-        ("sql", "select 1;\nselect 2", 5),
-        ("md", "# Title", 11),
+        ("sql", "select 1;\nselect 2", 6),
+        ("md", "# Title", 12),
         ("run", "./other", 16),
     ]
     assert [cell.magic for cell in cells("-- Databricks notebook source\nselect 1\n", "SQL")] == ["sql"]

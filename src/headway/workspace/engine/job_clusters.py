@@ -52,9 +52,13 @@ class Clusters(ClusterDirectory, Protocol):
 class RunClusters:
     """The clusters of one run. `folder` is the run's: each job cluster's logs and event log are kept there."""
 
-    def __init__(self, clusters: Clusters, run_id: int, creator: str, shared: Iterable[Any], folder: Path) -> None:
+    def __init__(
+        self, clusters: Clusters, run_id: int, creator: str, shared: Iterable[Any], folder: Path, repair: int = 0
+    ) -> None:
         self._clusters, self._run_id, self._creator, self._folder = clusters, run_id, creator, folder
         self.shared: dict[str, Mapping[str, Any]] = {entry["job_cluster_key"]: entry["new_cluster"] for entry in shared}
+        # Each repair has clusters of its own; what those before it wrote is kept beside theirs.
+        self._suffix = f"-repair-{repair}" if repair else ""
         self._lock = threading.Lock()
         self._made: dict[str, str] = {}
         self._closed = False
@@ -128,7 +132,7 @@ class RunClusters:
                     "source": "JOB",
                     "run_id": self._run_id,
                     "run_key": key,
-                    "keep": str(self._folder / "clusters" / key),
+                    "keep": str(self._folder / "clusters" / (key + (self._suffix if key in self.shared else ""))),
                 }
             )
             return cluster_id

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from headway.workspace.engine.cancellation import Cancellation
@@ -19,6 +20,7 @@ OUTPUT_LIMIT = 5 * 1024 * 1024
 def on_driver(scope: RunScope, row: RunRecord, extra: Mapping[str, str], switch: Cancellation) -> TaskEnd:
     """Run the attempt to its end on its cluster's driver, started first where it must be."""
     name = str(row.task_key) if row.iteration is None else f"{row.task_key}-{row.iteration}"
+    name += f".{row.attempt}" if row.attempt else ""
     records, now = scope.parts.records, scope.parts.timers.now_ms
     if row.life_cycle_state in ("RUNNING", "TERMINATING") and row.cluster_id:
         end = _go_on(scope, row, name, row.cluster_id, switch)
@@ -62,7 +64,8 @@ def _go_on(scope: RunScope, row: RunRecord, name: str, cluster_id: str, switch: 
         return TaskEnd("FAILED", message, "DRIVER_ERROR", {"error": message})
     finally:
         scope.clusters.release(name, row.settings)
-    return None if outcome is None else told(outcome, switch)
+    redact = scope.parts.files.redactor(scope.run.run_id, row.run_id)
+    return None if outcome is None else told(_redacted(outcome, redact), switch)
 
 
 def _on(
@@ -93,7 +96,8 @@ def _on(
         row.run_id, life_cycle_state="RUNNING", execution_ms=timers.now_ms(), state_message="In run"
     )
     outcome = _watched(scope, driver, asked.run_id, row, switch, timers.now_ms(), lambda: driver.run(asked))
-    return told(outcome or TaskOutcome("CANCELED"), switch)
+    redact = scope.parts.files.redactor(situation.run_id, row.run_id)
+    return told(_redacted(outcome or TaskOutcome("CANCELED"), redact), switch)
 
 
 def _watched(
@@ -117,6 +121,17 @@ def _watched(
     finally:
         off_cancel()
         off_timer()
+
+
+def _redacted(outcome: TaskOutcome, redact: Callable[[str], str]) -> TaskOutcome:
+    """The same without the secrets that the run was shown: they are not kept."""
+    result = outcome.notebook_result
+    return replace(
+        outcome,
+        error=redact(outcome.error),
+        error_trace=redact(outcome.error_trace),
+        notebook_result=None if result is None else redact(result),
+    )
 
 
 def _cancel(driver: Any, run_id: str) -> None:

@@ -32,11 +32,12 @@ class CannotRun(Exception):
 class Files:
     """How the engine reads the workspace: a path to its local file, a notebook to (name, language, source).
 
-    Both may raise ApiError.
+    Both may raise ApiError. `redactor` gives what takes the secrets that runs were shown out of a text.
     """
 
     local: Callable[[str], Path]
     notebook: Callable[[str], tuple[str, str, str]]
+    redactor: Callable[..., Callable[[str], str]] = lambda *run_ids: str
 
 
 @dataclass(frozen=True)

@@ -8,24 +8,25 @@ import socket
 import subprocess
 import threading
 import time
+import uuid
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from headway.workspace.runtime import launch
+from headway.workspace.runtime import launch, messages
 from headway.workspace.runtime.adopted import UNKNOWN_STATUS, AdoptedProcess, DriverProcess, end_group
 from headway.workspace.runtime.hostjar import make_folders, prepare
-from headway.workspace.runtime.overlays import overlay
 from headway.workspace.runtime.tasks import (
+    ApiAccess,
+    CommandOutcome,
+    ContextFailed,
+    ContextLanguage,
     DriverFailed,
     DriverSpec,
-    JarTask,
-    NotebookTask,
-    PythonFileTask,
+    LocalLibrary,
     TaskOutcome,
     TaskRequest,
-    WheelTask,
 )
 
 LEASE_SECONDS = 60
@@ -54,7 +55,7 @@ class Driver:
         self._address = ("127.0.0.1", int(said["port"]))
         self._secret: str = said["secret"]
         self._stopping = threading.Lock()
-        self._told: deque[Path] = deque()
+        self._ended: deque[str] = deque()
         # One connection stays open for the driver's whole life: while it is, the driver does not end itself.
         self._lease = self._connect()
         try:
@@ -119,12 +120,15 @@ class Driver:
         request.log.touch()
         began = time.monotonic()
         try:
-            message = self._message(request)
+            message = messages.task(request, self._place())
         except ValueError as error:  # a library that cannot be used
             _append(request.log, f"{error}\n")
             return TaskOutcome("FAILED", str(error))
+        # What an earlier process asked must be known to one that takes this driver over; nothing that is secret.
+        self._asked(request.run_id).parent.mkdir(exist_ok=True)
+        self._asked(request.run_id).write_text(json.dumps(messages.remembered(message)), encoding="utf-8")
         start = {"op": "start", "run": request.run_id, "task": message}
-        _, answer = self._ask(start, {"op": "await", "run": request.run_id})
+        _, answer = self._ask_all(start, {"op": "await", "run": request.run_id})
         return self._outcome(request.run_id, answer, began)
 
     def resume(self, run_id: str) -> TaskOutcome | None:
@@ -133,33 +137,26 @@ class Driver:
         `seconds` of the outcome are those of the waiting. Raise DriverFailed where the driver dies meanwhile.
         """
         began = time.monotonic()
-        (answer,) = self._ask({"op": "await", "run": run_id})
+        answer = self._ask({"op": "await", "run": run_id})
         return None if answer.get("unknown") else self._outcome(run_id, answer, began)
 
     def _outcome(self, run_id: str, answer: Mapping[str, Any], began: float) -> TaskOutcome:
         if answer.get("tainted"):
             self.tainted = True
-        path = self._outcome_file(run_id)
-        told = _told(path)
-        # It is kept for a while, as the host keeps its answer: this process may be killed before anyone noted the end.
-        self._told.append(path)
-        if len(self._told) > KEPT_OUTCOMES:
-            self._told.popleft().unlink(missing_ok=True)
-        state: Literal["SUCCESS", "FAILED", "CANCELED"] = answer["state"]
-        return TaskOutcome(
-            state=state,
-            error="" if state == "SUCCESS" else told.get("error") or answer["error"],
-            error_trace="" if state == "SUCCESS" else told.get("trace") or answer["trace"],
-            notebook_result=told.get("notebook_result"),
-            seconds=time.monotonic() - began,
-        )
+        self._ended.append(run_id)
+        if len(self._ended) > KEPT_OUTCOMES:
+            old = self._ended.popleft()
+            for ending in ("", ".asked", ".values", ".children"):
+                (self.folder / "runs" / f"{old}{ending}.json").unlink(missing_ok=True)
+        asked = json.loads(self._asked(run_id).read_text(encoding="utf-8"))
+        return messages.outcome(asked, answer, time.monotonic() - began)
 
-    def _outcome_file(self, run_id: str) -> Path:
-        return self.folder / "runs" / f"{run_id}.json"
+    def _asked(self, run_id: str) -> Path:
+        return self.folder / "runs" / f"{run_id}.asked.json"
 
     def resize(self, workers: int) -> bool:
         """Ask Spark for this many executors; false where its master has none of its own (`local`)."""
-        return bool(self._ask({"op": "resize", "workers": workers})[0]["done"])
+        return bool(self._ask({"op": "resize", "workers": workers})["done"])
 
     def why_dead(self) -> DriverFailed:
         """Why it has ended, once it has."""
@@ -183,37 +180,44 @@ class Driver:
             self._lease.close()
             shutil.rmtree(self.folder / "tmp", ignore_errors=True)
 
-    def _message(self, request: TaskRequest) -> dict[str, Any]:
-        task = request.task
-        jars = [str(library.path) for library in request.libraries if library.kind == "jar"]
-        common: dict[str, Any] = {"run": request.run_id, "log": str(request.log), "jars": jars}
-        common["conf"] = dict(self.session_settings)
-        if isinstance(task, JarTask):
-            return {"op": "jar", "main_class": task.main_class, "parameters": list(task.parameters), **common}
-        packages = [library.path for library in request.libraries if library.kind in ("whl", "egg")]
-        (self.folder / "runs").mkdir(exist_ok=True)
-        roots = self.spec.roots
-        python = {
-            "log": str(request.log),
-            "outcome": str(self._outcome_file(request.run_id)),
-            "python_path": [str(overlay(package, self.spec.runtime, self._cache)) for package in packages],
-            "env": dict(self.spec.env),
-            "context": dict(request.context),
-            "roots": {"/dbfs": str(roots.dbfs), "/Volumes": str(roots.volumes), "/Workspace": str(roots.workspace)},
-            "scratch": str(self.folder / "tmp"),
-            "widgets": {},
-        }
-        match task:
-            case PythonFileTask():
-                python |= {"kind": "file", "path": str(task.path), "parameters": list(task.parameters)}
-            case WheelTask():
-                named = [f"--{key}={value}" for key, value in task.named_parameters.items()]
-                python |= {"kind": "wheel", "package_name": task.package_name, "entry_point": task.entry_point}
-                python["parameters"] = [*task.parameters, *named]
-            case NotebookTask():
-                python |= {"kind": "notebook", "path": task.workspace_path, "language": task.language}
-                python |= {"source": task.source, "widgets": dict(task.parameters)}
-        return {"op": "python", "python": python, **common}
+    def create_context(
+        self,
+        libraries: tuple[LocalLibrary, ...] = (),
+        context: Mapping[str, str] | None = None,
+        api: ApiAccess | None = None,
+    ) -> str:
+        """A new context: a session, and namespaces of Python and Scala, until `destroy_context`. Return its id.
+
+        Raise ContextFailed, DriverFailed.
+        """
+        context_id = uuid.uuid4().hex
+        log = self.folder / "logs" / f"context-{context_id}"
+        try:
+            message = messages.context(context_id, libraries, log, context or {}, api, self._place())
+        except ValueError as error:  # a library that cannot be used
+            raise ContextFailed(str(error)) from None
+        answer = self._ask(message)
+        if "ready" not in answer:
+            raise ContextFailed(f"the context did not start: {answer.get('lost', 'it told nothing')}")
+        return context_id
+
+    def execute(self, context_id: str, language: ContextLanguage, code: str) -> CommandOutcome:
+        """Run a command in a context, after those that it was given before. Raise DriverFailed."""
+        return messages.command_outcome(
+            self._ask({"op": "execute", "run": context_id, "language": language, "code": code})
+        )
+
+    def cancel_command(self, context_id: str) -> None:
+        """End the context's present command; it returns CANCELED. One that cannot be ended ends with its context."""
+        if self.alive:
+            self._ask({"op": "interrupt", "run": context_id})
+
+    def destroy_context(self, context_id: str) -> None:
+        """End a context with everything it runs; nothing happens to one that is gone."""
+        self.cancel(context_id)
+
+    def _place(self) -> messages.Place:
+        return messages.Place(self.spec, self.folder, self.session_settings, self._cache)
 
     def _connect(self) -> socket.socket:
         try:
@@ -228,13 +232,16 @@ class Driver:
             raise self._died(error) from error
         return connection
 
-    def _ask(self, *messages: Mapping[str, Any]) -> list[dict[str, Any]]:
+    def _ask(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        return self._ask_all(message)[0]
+
+    def _ask_all(self, *asked: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Send these on one connection; return their answers. Raise DriverFailed."""
         answers = []
         try:
             with self._connect() as connection, connection.makefile("rb") as lines:
-                connection.sendall(b"".join(json.dumps(message).encode() + b"\n" for message in messages))
-                for _ in messages:
+                connection.sendall(b"".join(json.dumps(message).encode() + b"\n" for message in asked))
+                for _ in asked:
                     line = lines.readline()
                     if not line:
                         raise self._died(None)
@@ -291,15 +298,6 @@ def _tail(path: Path, size: int = 2000) -> str:
     with path.open("rb") as source:
         source.seek(max(0, path.stat().st_size - size))
         return source.read().decode("utf-8", "replace")
-
-
-def _told(path: Path) -> dict[str, Any]:
-    """What a Python run told of its end; empty for a JAR, and where it was killed before it could tell."""
-    try:
-        told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    return told
 
 
 def _append(path: Path, text: str) -> None:

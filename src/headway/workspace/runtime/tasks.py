@@ -95,7 +95,27 @@ class NotebookTask:
     parameters: Mapping[str, str] = field(default_factory=dict)
 
 
-Task = JarTask | PythonFileTask | WheelTask | NotebookTask
+@dataclass(frozen=True)
+class SqlParameter:
+    """A named parameter of a statement (`:name`). `value` None is NULL; `type` is a SQL type, as `DATE`."""
+
+    name: str
+    value: str | None
+    type: str = "STRING"
+
+
+@dataclass(frozen=True)
+class SqlTask:
+    """One SQL statement, run in a session of its own. Its first `row_limit` rows are kept."""
+
+    statement: str
+    parameters: tuple[SqlParameter, ...] = ()
+    catalog: str | None = None
+    schema: str | None = None
+    row_limit: int = 10_000
+
+
+Task = JarTask | PythonFileTask | WheelTask | NotebookTask | SqlTask
 
 
 @dataclass(frozen=True)
@@ -107,10 +127,44 @@ class LocalLibrary:
 
 
 @dataclass(frozen=True)
+class ApiAccess:
+    """The workspace's URL and a token of the run's user, for as long as the run lasts."""
+
+    url: str
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class ResultColumn:
+    """A column: `type_text` as SQL writes it (`DECIMAL(10,2)`), `type_name` as the SQL API names it (`DECIMAL`),
+    `type_json` as Spark's schemas do (`"decimal(10,2)"`)."""
+
+    name: str
+    type_text: str
+    type_name: str
+    type_json: str
+    precision: int | None = None
+    scale: int | None = None
+
+
+@dataclass(frozen=True)
+class SqlOutcome:
+    """What a statement gave: values as text (JSON_ARRAY of the SQL Statement API: timestamps in UTC, nested values as
+    JSON, binary in Base64). `truncated` where it had more rows. With an error, `error_class` and `sql_state` are
+    Spark's."""
+
+    columns: tuple[ResultColumn, ...] = ()
+    rows: tuple[tuple[str | None, ...], ...] = ()
+    truncated: bool = False
+    error_class: str = ""
+    sql_state: str = ""
+
+
+@dataclass(frozen=True)
 class TaskRequest:
     """One task run. `log` receives its stdout and stderr while it runs. `context` is what `dbutils` may tell:
-    `job_id`, `run_id`, `task_key`, `cluster_id`, `workspace_url`, all as text.
-    `task_values` are those that the tasks before it kept, by task key."""
+    `job_id`, `run_id` (of the job's run), `task_run_id`, `task_key`, `cluster_id`, `workspace_url`, `user`: all text.
+    `task_values` are those that the tasks before it kept, by task key. `api` is how `dbutils` reaches the workspace."""
 
     run_id: str
     task: Task
@@ -118,13 +172,30 @@ class TaskRequest:
     log: Path
     context: Mapping[str, str] = field(default_factory=dict)
     task_values: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    api: ApiAccess | None = None
+
+
+@dataclass(frozen=True)
+class NotebookRun:
+    """A notebook that a task ran by `dbutils.notebook.run`. `record` is as in TaskOutcome."""
+
+    path: str
+    parameters: Mapping[str, str]
+    state: Literal["SUCCESS", "FAILED", "CANCELED", "TIMEOUT"]
+    error: str
+    result: str | None
+    record: Path
+    started_ms: int
+    seconds: float
 
 
 @dataclass(frozen=True)
 class TaskOutcome:
     """How a task ended. `error` is one line, `error_trace` the stack. `notebook_result` is the text given to
     `dbutils.notebook.exit`. `seconds` is the task's own wall time on the driver. `task_values` are those that it set
-    by `dbutils.jobs.taskValues`."""
+    by `dbutils.jobs.taskValues`. `record` is a JSON file with a notebook's cells and what each showed
+    (`{"path", "language", "cells": [{"magic", "text", "state", "outputs", "seconds", …}]}`). `sql` is what a SqlTask
+    found."""
 
     state: Literal["SUCCESS", "FAILED", "CANCELED"]
     error: str = ""
@@ -132,6 +203,36 @@ class TaskOutcome:
     notebook_result: str | None = None
     seconds: float = 0.0
     task_values: Mapping[str, Any] = field(default_factory=dict)
+    record: Path | None = None
+    notebook_runs: tuple[NotebookRun, ...] = ()
+    sql: SqlOutcome | None = None
+
+
+ContextLanguage = Literal["PYTHON", "SQL", "SCALA"]
+
+
+@dataclass(frozen=True)
+class CommandOutcome:
+    """How a command in a context ended.
+
+    `kind` is what it showed last: `text` is what it printed (for `html` and `image` their source: HTML, PNG in Base64);
+    a `table` has `columns` and `rows` (JSON values). With state ERROR, `summary` is one line and `cause` the trace.
+    `lost` says that the context is gone with it.
+    """
+
+    state: Literal["FINISHED", "ERROR", "CANCELED"]
+    kind: Literal["text", "table", "html", "image"] = "text"
+    text: str = ""
+    columns: tuple[ResultColumn, ...] = ()
+    rows: tuple[tuple[Any, ...], ...] = ()
+    truncated: bool = False
+    summary: str = ""
+    cause: str = ""
+    lost: bool = False
+
+
+class ContextFailed(Exception):
+    """A context could not be made, or is not there."""
 
 
 class DriverFailed(Exception):

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "clusters_at_full_depth"
-down_revision = "jobs_at_full_depth"
+down_revision = "shown_secrets"
 branch_labels = None
 depends_on = None
 

@@ -132,6 +132,12 @@ object Host {
           json.createObjectNode().put("done", done)
         case "jar" => tasks.jar(request)
         case "python" => tasks.python(request)
+        case "sql" => tasks.sql(request)
+        case "context" => tasks.contexts.create(request)
+        case "execute" => tasks.contexts.execute(request)
+        case "interrupt" =>
+          tasks.contexts.interrupt(request.get("run").asText)
+          json.createObjectNode()
         case "cancel" =>
           tasks.cancel(request.get("run").asText)
           json.createObjectNode()

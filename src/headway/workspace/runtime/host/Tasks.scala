@@ -16,6 +16,7 @@ import py4j.ClientServer
 
 /** The two ways a task runs here: `main` of a class in JARs, or a forked Python process that talks to this JVM. */
 final class Tasks(base: SparkSession, zygote: Zygote) {
+  val contexts = new Contexts(this, zygote)
 
   /** `{"run", "log", "main_class", "parameters": […], "jars": […]}` → `{"state", "error", "trace", "tainted"}`. */
   def jar(request: JsonNode): ObjectNode = {
@@ -57,20 +58,36 @@ final class Tasks(base: SparkSession, zygote: Zygote) {
       val message = request.get("python").deepCopy[ObjectNode]()
       message.put("op", "run").put("run", run.id).put("secret", secret)
       message.put("port", server.getJavaServer.getListeningPort)
-      val status = zygote.run(run.id, message)
-      if (status != 0 && run.error.isEmpty) run.error = s"the Python process ended with status $status"
+      val ended = zygote.run(run.id, message)
+      val (status, reason) = (ended.get("status").asInt, ended.path("reason").asText)
+      if (status != 0 && run.error.isEmpty)
+        run.error = if (reason.nonEmpty) reason else s"the Python process ended with status $status"
     } catch { case NonFatal(thrown) => run.fail(Option(thrown.getCause).getOrElse(thrown)) }
     finally if (server != null) server.shutdown()
     finish(run)
   }
 
-  def cancel(id: String): Unit = Option(Run.active.get(id)).foreach { run =>
+  /** `{"run", "log", "statement", …}` → the same and what `Statements.execute` answers. */
+  def sql(request: JsonNode): ObjectNode = {
+    val run = begin(request)
+    var found = Host.json.createObjectNode()
+    inThread(run) {
+      run.open(base, texts(request, "jars"), settings(request))
+      found = SessionScope.within(run.session)(Statements.execute(run.session, request))
+    }.join()
+    val answer = finish(run)
+    if (answer.get("state").asText == "SUCCESS") answer.setAll[ObjectNode](found) else answer
+  }
+
+  /** End a run, and the notebooks that it runs. */
+  def cancel(id: String): Unit = Run.active.values.asScala.filter(run => run.id == id || run.id.startsWith(id + ".")).foreach { run =>
     run.cancel()
-    zygote.cancel(id)
+    zygote.cancel(run.id)
   }
 
   private def begin(request: JsonNode): Run = {
-    val run = new Run(request.get("run").asText, request.get("log").asText)
+    val run = new Run(request.get("run").asText, request.get("log").asText, texts(request, "jars"), request.path("python").path("api"))
+    run.tasks = this
     Run.active.put(run.id, run)
     run
   }
@@ -111,6 +128,7 @@ final class Tasks(base: SparkSession, zygote: Zygote) {
   private def finish(run: Run): ObjectNode = {
     run.exitStatus.filter(_ != 0).foreach(status => run.error = s"System.exit($status)")
     val ended = run.exitStatus.contains(0)
+    Run.active.keySet.asScala.filter(_.startsWith(run.id + ".")).foreach(cancel)
     val state = if (run.canceled) "CANCELED" else if (run.error.isEmpty || ended) "SUCCESS" else "FAILED"
     run.close()
     Run.active.remove(run.id)
@@ -119,6 +137,8 @@ final class Tasks(base: SparkSession, zygote: Zygote) {
       .put("state", state)
       .put("error", if (state == "SUCCESS") "" else run.error)
       .put("trace", if (state == "SUCCESS") "" else run.trace)
+      .put("error_class", run.errorClass)
+      .put("sql_state", run.sqlState)
       .put("tainted", run.group.activeCount > 0)
   }
 

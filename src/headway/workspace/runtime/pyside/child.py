@@ -1,47 +1,56 @@
 """One Python run, in a process forked for it: attach to the driver's session, run the task, tell how it ended."""
 
+import contextlib
 import importlib
 import importlib.metadata
 import json
 import os
 import runpy
 import signal
+import socket
 import sys
 import traceback
-import types
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from . import dbutils, notebook, paths, session
+from . import dbutils, kernel, notebook, paths, repl, session
+from .frames import own_frames
 
 TRACE_LIMIT = 64 * 1024
 
 
-def main(request: dict[str, Any]) -> NoReturn:
-    """Run one request; never return. What it tells goes to the file `outcome`."""
+def main(request: dict[str, Any], output: int, channel: socket.socket | None) -> NoReturn:
+    """Run one request; never return. It prints to `output`; what it tells goes to the file `outcome`, and for a context
+    to `channel`."""
     os.setpgid(0, 0)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    log = os.open(request["log"], os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o644)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.close(output)
+    _be_first_to_go()
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    secrets = kernel.Secrets()
     told: dict[str, Any] = {"error": "", "trace": "", "notebook_result": None}
     status = 0
     try:
-        told["notebook_result"] = run(request)
+        told["notebook_result"] = run(request, channel, secrets)
     except SystemExit as asked:
         status = exit_status(asked)
         if status:
             told["error"] = f"SystemExit: {asked.code}"
     except notebook.NotebookExit as ended:
-        told["notebook_result"] = ended.value
+        told["notebook_result"] = secrets.redacted(ended.value)
     except BaseException as thrown:  # noqa: BLE001  (whatever user code raises is how its run ended)
         status = 1
         trace = "".join(traceback.format_exception(type(thrown), thrown, own_frames(thrown)))
+        if isinstance(thrown, kernel.CellFailed):
+            trace = thrown.trace or str(thrown)
+        trace = secrets.redacted(trace)
         sys.stderr.write(trace)
-        told["error"] = f"{type(thrown).__name__}: {thrown}".strip().splitlines()[0]
+        name = "" if isinstance(thrown, kernel.CellFailed) else f"{type(thrown).__name__}: "
+        told["error"] = secrets.redacted((f"{name}{thrown}".strip().splitlines() or [type(thrown).__name__])[0])
         told["trace"] = trace[-TRACE_LIMIT:]
     sys.stdout.flush()
     sys.stderr.flush()
@@ -52,16 +61,10 @@ def main(request: dict[str, Any]) -> NoReturn:
     os._exit(status)
 
 
-def own_frames(thrown: BaseException) -> types.TracebackType | None:
-    """The traceback from the user's first frame on: ours, and the loader's, say nothing to them."""
-    here = os.path.dirname(__file__)
-    frames = thrown.__traceback__
-    while frames is not None:
-        name = frames.tb_frame.f_code.co_filename
-        if not name.startswith((here, "<frozen")) and os.path.basename(name) != "runpy.py":
-            return frames
-        frames = frames.tb_next
-    return thrown.__traceback__
+def _be_first_to_go() -> None:
+    """Where the machine runs out of memory, the kernel ends this run, not the driver that others share."""
+    with contextlib.suppress(OSError), paths.plain_open("/proc/self/oom_score_adj", "w") as score:
+        score.write("800")
 
 
 def exit_status(asked: SystemExit) -> int:
@@ -74,16 +77,19 @@ def exit_status(asked: SystemExit) -> int:
     return 1
 
 
-def run(request: dict[str, Any]) -> str | None:
+def run(request: dict[str, Any], channel: socket.socket | None, secrets: kernel.Secrets) -> str | None:
     """Run the task that the request describes; a notebook gives its exit value."""
-    sys.path[:0] = request["python_path"]
+    sys.path[:0] = [request["packages"], *request["python_path"]]
     importlib.invalidate_caches()
     os.environ.update(request["env"])
     paths.install(request["roots"])
-    spark = session.attach(request["port"], request["secret"], request["python_path"])
-    utilities = dbutils.DbUtils(spark, request["context"], request["roots"], request["widgets"], request["scratch"])
+    spark = session.attach(request["port"], request["secret"], [request["packages"], *request["python_path"]])
+    utilities = dbutils.DbUtils(spark, request, secrets)
     dbutils.publish(utilities)
     match request["kind"]:
+        case "repl":
+            assert channel is not None  # noqa: S101  (the zygote makes one for this kind)
+            repl.serve(channel, kernel.Kernel(spark, utilities, secrets, request["packages"]))
         case "file":
             sys.argv = [request["path"], *request["parameters"]]
             sys.path.insert(0, os.path.dirname(request["path"]))
@@ -95,7 +101,7 @@ def run(request: dict[str, Any]) -> str | None:
             if isinstance(result, int) and not isinstance(result, bool) and result:
                 raise SystemExit(result)
         case "notebook":
-            return notebook.run(request, spark, utilities)
+            return notebook.run(request, spark, utilities, secrets)
     return None
 
 

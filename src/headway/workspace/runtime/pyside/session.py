@@ -1,6 +1,7 @@
 """The Spark session of a Python run: the one that the driver's JVM opened for it."""
 
 import os
+import signal
 from typing import Any
 
 
@@ -22,6 +23,7 @@ def attach(port: int, secret: str, python_path: list[str]) -> Any:
     if python_path:
         workers = [*python_path, context.environment.get("PYTHONPATH", "")]
         context.environment["PYTHONPATH"] = os.pathsep.join(part for part in workers if part)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # Spark's own would cancel the jobs of every run
     spark = SparkSession(context, run.getSession())
     SparkSession._instantiatedSession = spark
     SparkSession._activeSession = spark

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Sequence
 
 from headway.workspace.catalogue import Catalogue
-from headway.workspace.errors import invalid, malformed
+from headway.workspace.errors import invalid, malformed, not_implemented
 from headway.workspace.http import Call, Data, Endpoint, text
 from headway.workspace.services.clusters import model
 from headway.workspace.services.clusters.listing import event_query, list_query
@@ -73,10 +73,7 @@ class ClusterRoutes:
             raise invalid("idempotency_token must be a string of 1 to 64 characters")
         given = dict(call.data)
         if "clone_from" in given:
-            origin = given["clone_from"]
-            if not isinstance(origin, dict):
-                raise malformed("Could not parse request object: Expected object for field clone_from")
-            given = {**self._store.get(text(origin, "source_cluster_id")).spec, **given}
+            raise not_implemented("clone_from: this workspace does not copy the libraries of a cluster")
         spec = self._checked(given)
         if token is not None:
             found = self._store.of_token(token)

@@ -5,6 +5,8 @@ from typing import Any
 
 MAX_READ_BYTES = 1024 * 1024
 MAX_BLOCK_BYTES = 1024 * 1024
+MAX_UPLOAD_BYTES = 5 * 1024**3
+MAX_OPEN_UPLOADS = 1000
 
 
 @dataclass(frozen=True)

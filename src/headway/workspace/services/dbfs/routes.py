@@ -2,11 +2,16 @@
 
 import base64
 import binascii
+import io
+import shutil
 from collections.abc import Sequence
+from typing import BinaryIO
+
+from starlette.responses import FileResponse, Response
 
 from headway.workspace.errors import ApiError, invalid, malformed
 from headway.workspace.http import Call, Data, Endpoint, flag, number, text
-from headway.workspace.services.dbfs.model import MAX_BLOCK_BYTES, MAX_READ_BYTES
+from headway.workspace.services.dbfs.model import MAX_BLOCK_BYTES, MAX_READ_BYTES, MAX_UPLOAD_BYTES
 from headway.workspace.services.dbfs.store import DbfsStore
 
 
@@ -19,7 +24,10 @@ class DbfsRoutes:
     def endpoints(self) -> Sequence[Endpoint]:
         """What is served."""
         return [
-            Endpoint("POST", "/dbfs/put", self.put),
+            Endpoint("POST", "/dbfs/put", self.put, upload=MAX_UPLOAD_BYTES),
+            Endpoint("GET", "/dbfs/{path:path}", self.download, root=True),
+            Endpoint("PUT", "/dbfs/{path:path}", self.upload, root=True, upload=MAX_UPLOAD_BYTES, raw=True),
+            Endpoint("POST", "/dbfs/{path:path}", self.upload, root=True, upload=MAX_UPLOAD_BYTES, raw=True),
             Endpoint("POST", "/dbfs/create", self.create),
             Endpoint("POST", "/dbfs/add-block", self.add_block),
             Endpoint("POST", "/dbfs/close", self.close),
@@ -32,28 +40,46 @@ class DbfsRoutes:
         ]
 
     def put(self, call: Call) -> Data:
-        """Write a file of at most 1 MB (JSON) or one part of a form."""
-        contents = call.data.get("contents", b"")
-        block = contents if isinstance(contents, bytes) else _decoded(contents)
+        """Write a file: at most 1 MB in JSON, or any size as the part `contents` of a form."""
+        content: BinaryIO | None = call.files.get("contents")
+        if content is None:
+            block = _decoded(call.data.get("contents", ""))
+            if len(block) > MAX_BLOCK_BYTES:
+                raise ApiError("MAX_BLOCK_SIZE_EXCEEDED", f"The contents are larger than {MAX_BLOCK_BYTES} bytes")
+            content = io.BytesIO(block)
         with self._store.writing(text(call.data, "path"), flag(call.data, "overwrite")) as stream:
-            stream.write(block)
+            shutil.copyfileobj(content, stream, 1 << 20)
+        return {}
+
+    def download(self, call: Call) -> Response:
+        """A file as it is; `Range` is honoured."""
+        path = "/" + call.path["path"].lstrip("/")
+        if self._store.status(path).is_dir:
+            raise invalid(f"{path} is a directory")
+        return FileResponse(self._store.local(path), media_type="application/octet-stream")
+
+    def upload(self, call: Call) -> Data:
+        """Write a file from the body, in the place of one that is there."""
+        with self._store.writing("/" + call.path["path"].lstrip("/"), overwrite=True) as stream:
+            shutil.copyfileobj(call.files["body"], stream, 1 << 20)
         return {}
 
     def create(self, call: Call) -> Data:
         """Begin a file that comes in blocks."""
-        return {"handle": self._store.open_upload(text(call.data, "path"), flag(call.data, "overwrite"))}
+        handle = self._store.open_upload(text(call.data, "path"), flag(call.data, "overwrite"), call.user)
+        return {"handle": handle}
 
     def add_block(self, call: Call) -> Data:
         """One block, base64, at most 1 MB."""
         block = _decoded(text(call.data, "data"))
         if len(block) > MAX_BLOCK_BYTES:
             raise ApiError("MAX_BLOCK_SIZE_EXCEEDED", f"The block is larger than {MAX_BLOCK_BYTES} bytes")
-        self._store.add_block(number(call.data, "handle"), block)
+        self._store.add_block(number(call.data, "handle"), block, call.user)
         return {}
 
     def close(self, call: Call) -> Data:
         """The file takes its place."""
-        self._store.close_upload(number(call.data, "handle"))
+        self._store.close_upload(number(call.data, "handle"), call.user)
         return {}
 
     def mkdirs(self, call: Call) -> Data:

@@ -1,18 +1,19 @@
 """The files below `dbfs:/`: plain files of one folder, written atomically."""
 
+import contextlib
 import os
 import shutil
 import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
 from headway.workspace.errors import ApiError, invalid, missing
 from headway.workspace.paths import confined, dbfs_path, normalised
-from headway.workspace.services.dbfs.model import FileStatus
+from headway.workspace.services.dbfs.model import MAX_OPEN_UPLOADS, FileStatus
 
 ConfinePath = Callable[[Path, str], Path]
 
@@ -22,6 +23,8 @@ class _Upload:
     target: Path
     draft: Path
     stream: BinaryIO
+    owner: str
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 class DbfsStore:
@@ -103,35 +106,49 @@ class DbfsStore:
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             os.replace(draft, target)
-        except (FileExistsError, NotADirectoryError):
-            raise invalid(f"A parent of /{target.relative_to(self._root.resolve())} is a file") from None
+        except (FileExistsError, NotADirectoryError, IsADirectoryError):
+            raise invalid(
+                f"A parent of it is a file, or it is a directory: /{target.relative_to(self._root.resolve())}"
+            ) from None
 
-    def open_upload(self, path: str, overwrite: bool) -> int:
-        """Begin a file that comes in blocks; return its handle."""
+    def open_upload(self, path: str, overwrite: bool, owner: str) -> int:
+        """Begin a file that comes in blocks; return its handle, which is `owner`'s alone."""
         target = self._free(path, overwrite)
         draft = self._drafts / uuid.uuid4().hex
         with self._lock:
+            if len(self._uploads) >= MAX_OPEN_UPLOADS:
+                raise ApiError("RESOURCE_EXHAUSTED", f"{MAX_OPEN_UPLOADS} uploads are open: close some", 429)
             self._last_handle += 1
-            self._uploads[self._last_handle] = _Upload(target, draft, draft.open("xb"))
+            self._uploads[self._last_handle] = _Upload(target, draft, draft.open("xb"), owner)
             return self._last_handle
 
-    def add_block(self, handle: int, block: bytes) -> None:
+    def add_block(self, handle: int, block: bytes, owner: str) -> None:
         """Append to it."""
-        self._upload(handle).stream.write(block)
+        upload = self._upload(handle, owner)
+        with upload.lock:
+            if upload.stream.closed:
+                raise _no_stream(handle)
+            upload.stream.write(block)
 
-    def close_upload(self, handle: int) -> None:
+    def close_upload(self, handle: int, owner: str) -> None:
         """The file takes its place."""
-        upload = self._upload(handle)
+        upload = self._upload(handle, owner)
         with self._lock:
-            del self._uploads[handle]
-        upload.stream.close()
-        self._place(upload.draft, upload.target)
+            if self._uploads.pop(handle, None) is None:
+                raise _no_stream(handle)
+        with upload.lock:
+            upload.stream.close()
+        try:
+            self._place(upload.draft, upload.target)
+        finally:
+            upload.draft.unlink(missing_ok=True)
 
-    def _upload(self, handle: int) -> _Upload:
+    def _upload(self, handle: int, owner: str) -> _Upload:
         with self._lock:
-            if handle not in self._uploads:
-                raise missing(f"No stream with handle {handle} exists.")
-            return self._uploads[handle]
+            found = self._uploads.get(handle)
+        if found is None or found.owner != owner:
+            raise _no_stream(handle)
+        return found
 
     def mkdirs(self, path: str) -> None:
         """Make a folder and those above it."""
@@ -143,10 +160,17 @@ class DbfsStore:
     def move(self, source: str, destination: str) -> None:
         """Move a file or folder to a place where nothing is."""
         origin, target = self._existing(source), self.local(destination)
+        if origin == self._root.resolve() or target.is_relative_to(origin):
+            raise invalid(f"{source} cannot be moved into itself")
         if target.exists():
             raise ApiError("RESOURCE_ALREADY_EXISTS", f"A file or directory already exists at {destination}.")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        os.rename(origin, target)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.rename(origin, target)
+        except (FileExistsError, NotADirectoryError):
+            raise invalid(f"A parent of {destination} is a file") from None
+        except FileNotFoundError:
+            raise missing(f"No file or directory exists on path {source}.") from None
 
     def delete(self, path: str, recursive: bool) -> None:
         """Remove it; nothing happens where there is nothing."""
@@ -156,6 +180,11 @@ class DbfsStore:
         if local.is_dir():
             if any(local.iterdir()) and not recursive:
                 raise ApiError("IO_ERROR", f"The directory {path} is not empty; pass recursive=true.")
-            shutil.rmtree(local)
+            shutil.rmtree(local, ignore_errors=True)
         else:
-            local.unlink(missing_ok=True)
+            with contextlib.suppress(NotADirectoryError):  # a parent of it is a file: there is nothing
+                local.unlink(missing_ok=True)
+
+
+def _no_stream(handle: int) -> ApiError:
+    return missing(f"No stream with handle {handle} exists.")

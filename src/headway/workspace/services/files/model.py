@@ -31,6 +31,7 @@ class WorkspaceObject:
             "created_at": self.created_ms,
             "modified_at": self.modified_ms,
             "resource_id": str(self.object_id),
+            **({"created_by": self.creator} if self.creator else {}),
         }
         if self.language:
             data["language"] = self.language

@@ -4,6 +4,7 @@ import os
 import shutil
 import uuid
 from pathlib import Path
+from typing import BinaryIO
 
 from sqlalchemy import Connection, Engine, delete, insert, or_, select, update
 
@@ -58,7 +59,7 @@ class FilesStore:
 
     def _object(self, row: object) -> WorkspaceObject:
         found = WorkspaceObject(**row._mapping)  # type: ignore[attr-defined]
-        if found.object_type == "DIRECTORY":
+        if found.object_type in ("DIRECTORY", "REPO"):
             return found
         local = self.local(found)
         size = local.stat().st_size if local.exists() else 0
@@ -72,7 +73,7 @@ class FilesStore:
     def list(self, path: str) -> list[WorkspaceObject]:
         """What a folder holds, by name; anything else lists itself."""
         found = self.get(path)
-        if found.object_type != "DIRECTORY":
+        if found.object_type not in ("DIRECTORY", "REPO"):
             return [found]
         base = found.path.rstrip("/")
         below = objects.c.path.like(_escaped(base) + "/%", escape="\\")
@@ -83,41 +84,55 @@ class FilesStore:
 
     def read(self, found: WorkspaceObject) -> bytes:
         """An object's content."""
-        if found.object_type == "DIRECTORY":
+        if found.object_type in ("DIRECTORY", "REPO"):
             raise invalid(f"{found.path} is a directory; only notebooks and files are exported")
         return self.local(found).read_bytes()
 
     def write(
-        self, path: str, content: bytes, object_type: str, language: str | None, *, overwrite: bool
+        self,
+        path: str,
+        content: BinaryIO,
+        object_type: str,
+        language: str | None,
+        *,
+        overwrite: bool,
+        creator: str | None = None,
     ) -> WorkspaceObject:
         """Keep a notebook or a file. Raise ApiError where something is there (and `overwrite` is not given), or where
         its folder is missing."""
         name = self.name(path)
         confined(self._root, name)
-        with self._engine.begin() as connection:
-            self._check_parent(connection, name)
-            row = connection.execute(select(objects).where(objects.c.path == name)).one_or_none()
-            if row is not None:
-                before = WorkspaceObject(**row._mapping)
-                if before.object_type == "DIRECTORY" or not overwrite:
+        draft = self._drafts / uuid.uuid4().hex
+        try:
+            with draft.open("xb") as target:
+                shutil.copyfileobj(content, target, 1 << 20)
+            with self._engine.begin() as connection:
+                self._check_parent(connection, name)
+                row = connection.execute(select(objects).where(objects.c.path == name)).one_or_none()
+                old = None if row is None else self._replaced(WorkspaceObject(**row._mapping), object_type, overwrite)
+                if row is None:
+                    self._add(connection, name, object_type, language, creator)
+                else:
+                    changed = {"language": language, "modified_ms": now_ms()}
+                    connection.execute(update(objects).where(objects.c.path == name).values(changed))
+                local = self.local(WorkspaceObject(0, name, object_type, language, 0, 0))
+                if old != local and os.path.lexists(local):
                     raise ApiError("RESOURCE_ALREADY_EXISTS", f"{name} already exists.")
-                if before.object_type != object_type:
-                    raise ApiError("INVALID_PARAMETER_VALUE", f"{name} is a {before.object_type}, not a {object_type}")
-                old = self.local(before)
-                connection.execute(
-                    update(objects).where(objects.c.path == name).values(language=language, modified_ms=now_ms())
-                )
-            else:
-                old = None
-                self._add(connection, name, object_type, language)
-            local = self.local(WorkspaceObject(0, name, object_type, language, 0, 0))
-            local.parent.mkdir(parents=True, exist_ok=True)
-            draft = self._drafts / uuid.uuid4().hex
-            draft.write_bytes(content)
-            os.replace(draft, local)
-            if old is not None and old != local:
-                old.unlink(missing_ok=True)
+                local.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(draft, local)
+                if old is not None and old != local:
+                    old.unlink(missing_ok=True)
+        finally:
+            draft.unlink(missing_ok=True)
         return self.get(name)
+
+    def _replaced(self, before: WorkspaceObject, object_type: str, overwrite: bool) -> Path:
+        """The file that a new one takes the place of. Raise ApiError where it may not."""
+        if before.object_type in ("DIRECTORY", "REPO") or not overwrite:
+            raise ApiError("RESOURCE_ALREADY_EXISTS", f"{before.path} already exists.")
+        if before.object_type != object_type:
+            raise invalid(f"{before.path} is a {before.object_type}, not a {object_type}")
+        return self.local(before)
 
     def _check_parent(self, connection: Connection, name: str) -> None:
         parent = name.rpartition("/")[0]
@@ -126,41 +141,49 @@ class FilesStore:
         kind = connection.execute(select(objects.c.object_type).where(objects.c.path == parent)).scalar()
         if kind is None:
             raise missing(f"The parent folder ({parent}) does not exist.")
-        if kind != "DIRECTORY":
+        if kind not in ("DIRECTORY", "REPO"):
             raise invalid(f"{parent} is not a directory")
 
-    def _add(self, connection: Connection, name: str, object_type: str, language: str | None) -> None:
+    def _add(
+        self, connection: Connection, name: str, object_type: str, language: str | None, creator: str | None
+    ) -> None:
         now = now_ms()
         row = {"path": name, "object_type": object_type, "language": language, "created_ms": now, "modified_ms": now}
+        row["creator"] = creator
         connection.execute(insert(objects).values(row))
 
-    def mkdirs(self, path: str) -> None:
+    def mkdirs(self, path: str, creator: str | None = None) -> None:
         """Make a folder and those above it."""
         name = self.name(path)
         local = confined(self._root, name)
         parts = name.strip("/").split("/") if name != "/" else []
+        paths = ["/" + "/".join(parts[:count]) for count in range(1, len(parts) + 1)]
         with self._engine.begin() as connection:
-            for count in range(1, len(parts) + 1):
-                part = "/" + "/".join(parts[:count])
-                kind = connection.execute(select(objects.c.object_type).where(objects.c.path == part)).scalar()
-                if kind is None:
-                    self._add(connection, part, "DIRECTORY", None)
-                elif kind != "DIRECTORY":
+            query = select(objects.c.path, objects.c.object_type).where(objects.c.path.in_(paths))
+            known = {row.path: row.object_type for row in connection.execute(query)}
+            for part in paths:
+                if part not in known:
+                    self._add(connection, part, "DIRECTORY", None, creator)
+                elif known[part] not in ("DIRECTORY", "REPO"):
                     raise ApiError("RESOURCE_ALREADY_EXISTS", f"{part} already exists and is not a directory.")
-            local.mkdir(parents=True, exist_ok=True)
+            try:
+                local.mkdir(parents=True, exist_ok=True)
+            except (FileExistsError, NotADirectoryError):
+                message = f"{name} cannot be a directory: the source of a notebook is there."
+                raise ApiError("RESOURCE_ALREADY_EXISTS", message) from None
 
     def delete(self, path: str, recursive: bool) -> None:
         """Remove it. Raise ApiError where there is nothing, or where a folder is not empty."""
         found = self.get(path)
         if found.path == "/":
             raise invalid("The root cannot be deleted")
-        if found.object_type == "DIRECTORY" and self.list(found.path) and not recursive:
+        if found.object_type in ("DIRECTORY", "REPO") and self.list(found.path) and not recursive:
             raise ApiError("DIRECTORY_NOT_EMPTY", f"Folder ({found.path}) is not empty")
         below = objects.c.path.like(_escaped(found.path) + "/%", escape="\\")
         local = self.local(found)
         with self._engine.begin() as connection:
             connection.execute(delete(objects).where(or_(objects.c.path == found.path, below)))
-            if found.object_type == "DIRECTORY":
+            if found.object_type in ("DIRECTORY", "REPO"):
                 shutil.rmtree(local, ignore_errors=True)
             else:
                 local.unlink(missing_ok=True)

@@ -30,14 +30,13 @@ class OAuthRoutes:
             Endpoint("GET", "/oidc/.well-known/oauth-authorization-server", self.discovery, root=True, public=True),
             Endpoint("POST", "/oidc/v1/token", self.token, root=True, public=True),
         ]
-        for base in ("/accounts", f"/accounts/{ACCOUNT}"):
-            secrets = f"{base}/servicePrincipals/{{id}}/credentials/secrets"
-            found += [
-                Endpoint("POST", secrets, self.create, admin=True),
-                Endpoint("GET", secrets, self.list, admin=True),
-                Endpoint("DELETE", f"{secrets}/{{secret_id}}", self.delete, admin=True),
-            ]
-        return found
+        secrets = "/accounts/servicePrincipals/{id}/credentials/secrets"
+        return [
+            *found,
+            Endpoint("POST", secrets, self.create, admin=True),
+            Endpoint("GET", secrets, self.list, admin=True),
+            Endpoint("DELETE", f"{secrets}/{{secret_id}}", self.delete, admin=True),
+        ]
 
     def configuration(self, call: Call) -> Data:
         """What clients look up first about a host."""

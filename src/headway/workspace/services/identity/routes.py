@@ -19,10 +19,7 @@ _BASE = "/preview/scim/v2"
 
 
 class IdentityRoutes:
-    """The routes. Everybody may read; only administrators change.
-
-    The workspace is its own account: the account API's paths lead to the same principals.
-    """
+    """The routes. Everybody may read; only administrators change."""
 
     def __init__(self, store: IdentityStore) -> None:
         self._store = store
@@ -30,18 +27,17 @@ class IdentityRoutes:
     def endpoints(self) -> Sequence[Endpoint]:
         """What is served."""
         found = [Endpoint("GET", f"{_BASE}/Me", self.me)]
-        for base in (_BASE, f"/accounts/{ACCOUNT}/scim/v2"):
-            for kind, name in RESOURCES.items():
-                rooms = _Kind(self._store, kind)
-                many, one = f"{base}/{name}", f"{base}/{name}/{{id}}"
-                found += [
-                    Endpoint("GET", many, rooms.list),
-                    Endpoint("POST", many, rooms.create, admin=True),
-                    Endpoint("GET", one, rooms.get),
-                    Endpoint("PUT", one, rooms.replace, admin=True),
-                    Endpoint("PATCH", one, rooms.patch, admin=True),
-                    Endpoint("DELETE", one, rooms.delete, admin=True),
-                ]
+        for kind, name in RESOURCES.items():
+            rooms = _Kind(self._store, kind)
+            many, one = f"{_BASE}/{name}", f"{_BASE}/{name}/{{id}}"
+            found += [
+                Endpoint("GET", many, rooms.list),
+                Endpoint("POST", many, rooms.create, admin=True),
+                Endpoint("GET", one, rooms.get),
+                Endpoint("PUT", one, rooms.replace, admin=True),
+                Endpoint("PATCH", one, rooms.patch, admin=True),
+                Endpoint("DELETE", one, rooms.delete, admin=True),
+            ]
         return found
 
     def me(self, call: Call) -> JSONResponse:

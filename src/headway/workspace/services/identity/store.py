@@ -31,11 +31,13 @@ class OAuthSecret:
 
 
 class IdentityStore:
-    """Principals by id and by name. `changed` is called after every change: what was known of callers is old then."""
+    """Principals by id and by name. `changed` is called after every change: what was known of callers is old then;
+    `came` and `gone` with the name of who was added or removed."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.changed: Callable[[], None] = lambda: None
+        self.came: Callable[[str], None] = lambda name: None
         self.gone: Callable[[str], None] = lambda name: None
 
     def ensure(self, kind: Kind, name: str, *, admin: bool = False) -> None:
@@ -113,6 +115,8 @@ class IdentityStore:
         except IntegrityError:
             word = {"user": "User", "group": "Group"}.get(found.kind, "Service principal")
             raise ApiError("RESOURCE_ALREADY_EXISTS", f"{word} with name {found.name} already exists.", 409) from None
+        if found.kind != "group":
+            self.came(found.name)
         self.changed()
         return principal_id
 

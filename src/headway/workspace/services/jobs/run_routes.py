@@ -56,9 +56,11 @@ class RunRoutes:
         engine: RunEngine,
         launcher: Launcher,
         checked: Checked,
+        redactor: Callable[..., Callable[[str], str]] = lambda *run_ids: str,
     ) -> None:
         self._jobs, self._runs, self._repairs = jobs, runs, repairs
         self._engine, self._launcher, self._checked = engine, launcher, checked
+        self._redactor = redactor
 
     def endpoints(self) -> Sequence[Endpoint]:
         """What is served."""
@@ -225,7 +227,8 @@ class RunRoutes:
             result["notebook_output"] = {}
         if "child_run_id" in run.output:
             result["run_job_output"] = {"run_id": run.output["child_run_id"]}
-        result["logs"], result["logs_truncated"] = _tail(self._log(run))
+        logs, result["logs_truncated"] = _tail(self._log(run))
+        result["logs"] = self._redactor(run.run_id, run.parent_id, run.root_id)(logs)
         return result
 
     def _log(self, run: Run) -> Path:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Select, delete, insert, or_, select, update
+from sqlalchemy import Connection, Engine, Row, Select, delete, func, insert, or_, select, update
 
 from headway.workspace.clock import now_ms
 from headway.workspace.database import runs
@@ -162,9 +162,9 @@ class RunStore:
         if run_type is not None:
             query = query.where(runs.c.job_id.is_(None) if run_type == "SUBMIT_RUN" else runs.c.job_id.is_not(None))
         if from_ms is not None:
-            query = query.where(runs.c.created_ms >= from_ms)
+            query = query.where(func.coalesce(runs.c.started_ms, runs.c.created_ms) >= from_ms)
         if to_ms is not None:
-            query = query.where(runs.c.created_ms <= to_ms)
+            query = query.where(func.coalesce(runs.c.started_ms, runs.c.created_ms) <= to_ms)
         return self._all(query)
 
     def active_runs(self, job_id: int | None = None) -> list[Run]:

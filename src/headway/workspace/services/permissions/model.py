@@ -27,6 +27,8 @@ LEVELS: Mapping[str, tuple[str, ...]] = {
     ),
     "authorization": ("CAN_USE",),
 }  # fmt: skip
+# Who may hold a level: field of the API → kind of principal.
+HOLDERS = {"user_name": "user", "service_principal_name": "service_principal", "group_name": "group"}
 # How the API calls one of a kind.
 SINGULAR = {
     "jobs": "job",
@@ -119,6 +121,11 @@ def authorize(principal: Principal, chain: Sequence[Standing], wanted: str) -> N
     known = chain[0].known
     if not suffices(known.kind, held(principal, chain), wanted):
         raise denied(principal, known, wanted)
+
+
+def managing(kind: str) -> str:
+    """The level that may grant."""
+    return "CAN_MANAGE" if "CAN_MANAGE" in LEVELS[kind] else LEVELS[kind][-1]
 
 
 def denied(principal: Principal, known: Known, wanted: str) -> ApiError:

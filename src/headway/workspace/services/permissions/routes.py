@@ -1,18 +1,16 @@
 """Permissions 2.0 over HTTP."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from headway.workspace.errors import ApiError, invalid, missing
+from headway.workspace.errors import invalid, missing
 from headway.workspace.http import Call, Data, Endpoint
 from headway.workspace.parsing import objects
-from headway.workspace.principals import ADMINS, Principal
+from headway.workspace.principals import ADMINS
 from headway.workspace.services.permissions import model
 from headway.workspace.services.permissions.model import LEVELS, Known, Standing
 from headway.workspace.services.permissions.store import Permissions
 
-_HOLDERS = {"user_name": "user", "service_principal_name": "service_principal", "group_name": "group"}
-_FIELDS = {kind: name for name, kind in _HOLDERS.items()}
+_FIELDS = {"user": "user_name", "service_principal": "service_principal_name", "group": "group_name"}
 
 
 class PermissionRoutes:
@@ -66,71 +64,14 @@ class PermissionRoutes:
             given = objects(call.data, "access_control_list")
             if sum(entry.get("permission_level") == "IS_OWNER" for entry in given) != 1:
                 raise invalid(f"The {model.SINGULAR[known.kind]} must have exactly one owner.")
-        self._change(call.principal, known, call.data, keep=False)
+        self._permissions.change(call.principal, known, call.data, keep=False)
         return self._json(self._permissions.chain(known))
 
     def update(self, call: Call) -> Data:
         """Change some grants."""
         known = self._known(call)
-        self._change(call.principal, known, call.data, keep=True)
+        self._permissions.change(call.principal, known, call.data, keep=True)
         return self._json(self._permissions.chain(known))
-
-    def grant(self, principal: Principal, kind: str, object_id: object, data: Mapping[str, Any]) -> None:
-        """What another service was given as `access_control_list` with its object. Raise ApiError."""
-        if data.get("access_control_list"):
-            self._change(principal, self._permissions.known(kind, str(object_id)), data, keep=False)
-
-    def check_list(self, kind: str, data: Mapping[str, Any]) -> None:
-        """Raise ApiError where an `access_control_list` cannot be granted: before its object is made."""
-        self._granted(kind, data)
-
-    def _change(self, principal: Principal, known: Known, data: Mapping[str, Any], *, keep: bool) -> None:
-        chain = self._permissions.chain(known)
-        if "CAN_MANAGE" not in LEVELS[known.kind] and not principal.is_admin:  # using is not managing
-            raise model.denied(principal, known, "CAN_MANAGE")
-        model.authorize(principal, chain, _managing(known.kind))
-        given = self._granted(known.kind, data)
-        owners = [holder for holder, level in given.items() if level == "IS_OWNER"]
-        before = chain[0].grants
-        if len(owners) > 1:
-            raise invalid(f"The {model.SINGULAR[known.kind]} must have exactly one owner.")
-        if owners and not principal.is_admin and not self._may_give(principal, chain[0], owners[0]):
-            raise ApiError("PERMISSION_DENIED", f"{principal.name} cannot change the owner of {known.object_id}.", 403)
-        kept = dict(before) if keep else {}
-        if owners:
-            kept = {holder: level for holder, level in kept.items() if level != "IS_OWNER"}
-        self._permissions.set(known, {**kept, **given})
-
-    def _may_give(self, principal: Principal, standing: Standing, owner: int) -> bool:
-        """Naming the owner that it has changes nothing; only an owner gives it away."""
-        now = next((holder for holder, level in standing.grants.items() if level == "IS_OWNER"), None)
-        if now is None and standing.known.owner is not None:
-            directory, name = self._permissions.directory, standing.known.owner
-            now = directory.named("user", name) or directory.named("service_principal", name)
-        return owner == now or principal.principal_id == now
-
-    def _granted(self, kind: str, data: Mapping[str, Any]) -> dict[int, str]:
-        found: dict[int, str] = {}
-        for entry in objects(data, "access_control_list"):
-            names = [(field, entry[field]) for field in _HOLDERS if entry.get(field)]
-            if len(names) != 1 or not isinstance(names[0][1], str):
-                raise invalid("each entry must have one of user_name, group_name, service_principal_name")
-            field, name = names[0]
-            level = entry.get("permission_level")
-            if level not in LEVELS[kind]:
-                raise invalid(
-                    f"{str(level)[:50]} is not a permission level of {kind}; there are {', '.join(LEVELS[kind])}"
-                )
-            holder = self._permissions.directory.named(_HOLDERS[field], name)
-            if holder is None:
-                word = _HOLDERS[field].replace("_", " ").capitalize()
-                raise missing(f"{word} {name[:100]} does not exist.")
-            if level == "IS_OWNER" and field == "group_name":
-                raise invalid("A group cannot be an owner.")
-            ladder = LEVELS[kind]
-            if holder not in found or ladder.index(level) > ladder.index(found[holder]):
-                found[holder] = level
-        return found
 
     def _json(self, chain: Sequence[Standing]) -> Data:
         known = chain[0].known
@@ -159,7 +100,7 @@ class PermissionRoutes:
                     level == LEVELS[standing.known.kind][-1] for one, level in standing.grants.items() if one == owner
                 ):
                     add(owner, LEVELS[standing.known.kind][-1], origin)
-        add(directory.named("group", ADMINS), _managing(known.kind), f"/{known.kind}/")
+        add(directory.named("group", ADMINS), model.managing(known.kind), f"/{known.kind}/")
         names = directory.names(set(held))
         entries = []
         for holder, levels in held.items():
@@ -174,8 +115,3 @@ class PermissionRoutes:
             "object_type": model.SINGULAR[known.kind],
             "access_control_list": entries,
         }
-
-
-def _managing(kind: str) -> str:
-    """The level that may grant."""
-    return "CAN_MANAGE" if "CAN_MANAGE" in LEVELS[kind] else LEVELS[kind][-1]

@@ -1,14 +1,15 @@
 """Grants in the database, and the answer to who may do what."""
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 from sqlalchemy import Engine, delete, insert, select
 
-from headway.workspace.errors import ApiError, not_implemented
+from headway.workspace.errors import ApiError, invalid, missing, not_implemented
+from headway.workspace.parsing import objects
 from headway.workspace.principals import Principal
 from headway.workspace.services.permissions import model
-from headway.workspace.services.permissions.model import Known, Standing
+from headway.workspace.services.permissions.model import HOLDERS, LEVELS, Known, Standing
 from headway.workspace.services.permissions.tables import grants
 
 Source = Callable[[str], Known]
@@ -86,3 +87,62 @@ class Permissions:
             connection.execute(delete(grants).where(grants.c.kind == known.kind, grants.c.object_id == known.object_id))
             if rows:
                 connection.execute(insert(grants), rows)
+
+    def grant(self, principal: Principal, kind: str, object_id: object, data: Mapping[str, Any]) -> None:
+        """Grant what was sent as `access_control_list` with an object. Raise ApiError."""
+        if data.get("access_control_list"):
+            self.change(principal, self.known(kind, str(object_id)), data, keep=False)
+
+    def check_list(self, kind: str, data: Mapping[str, Any]) -> None:
+        """Raise ApiError where an `access_control_list` cannot be granted: before its object is made."""
+        self._granted({"runs": "jobs"}.get(kind, kind), data)
+
+    def change(self, principal: Principal, known: Known, data: Mapping[str, Any], *, keep: bool) -> None:
+        """Grant the `access_control_list` of `data`, beside (`keep`) or in the place of what is granted. Raise ApiError
+        where the principal may not, or where the list cannot be granted: then nothing is changed."""
+        chain = self.chain(known)
+        if "CAN_MANAGE" not in LEVELS[known.kind] and not principal.is_admin:  # using is not managing
+            raise model.denied(principal, known, "CAN_MANAGE")
+        model.authorize(principal, chain, model.managing(known.kind))
+        given = self._granted(known.kind, data)
+        owners = [holder for holder, level in given.items() if level == "IS_OWNER"]
+        before = chain[0].grants
+        if len(owners) > 1:
+            raise invalid(f"The {model.SINGULAR[known.kind]} must have exactly one owner.")
+        if owners and not principal.is_admin and not self._may_give(principal, chain[0], owners[0]):
+            raise ApiError("PERMISSION_DENIED", f"{principal.name} cannot change the owner of {known.object_id}.", 403)
+        kept = dict(before) if keep else {}
+        if owners:
+            kept = {holder: level for holder, level in kept.items() if level != "IS_OWNER"}
+        self.set(known, {**kept, **given})
+
+    def _may_give(self, principal: Principal, standing: Standing, owner: int) -> bool:
+        """Naming the owner that it has changes nothing; only an owner gives it away."""
+        now = next((holder for holder, level in standing.grants.items() if level == "IS_OWNER"), None)
+        if now is None and standing.known.owner is not None:
+            directory, name = self.directory, standing.known.owner
+            now = directory.named("user", name) or directory.named("service_principal", name)
+        return owner == now or principal.principal_id == now
+
+    def _granted(self, kind: str, data: Mapping[str, Any]) -> dict[int, str]:
+        found: dict[int, str] = {}
+        for entry in objects(data, "access_control_list"):
+            names = [(field, entry[field]) for field in HOLDERS if entry.get(field)]
+            if len(names) != 1 or not isinstance(names[0][1], str):
+                raise invalid("each entry must have one of user_name, group_name, service_principal_name")
+            field, name = names[0]
+            level = entry.get("permission_level")
+            if level not in LEVELS[kind]:
+                raise invalid(
+                    f"{str(level)[:50]} is not a permission level of {kind}; there are {', '.join(LEVELS[kind])}"
+                )
+            holder = self.directory.named(HOLDERS[field], name)
+            if holder is None:
+                word = HOLDERS[field].replace("_", " ").capitalize()
+                raise missing(f"{word} {name[:100]} does not exist.")
+            if level == "IS_OWNER" and field == "group_name":
+                raise invalid("A group cannot be an owner.")
+            ladder = LEVELS[kind]
+            if holder not in found or ladder.index(level) > ladder.index(found[holder]):
+                found[holder] = level
+        return found

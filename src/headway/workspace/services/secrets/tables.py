@@ -28,3 +28,12 @@ secret_acls = Table(
     Column("principal", String(255), primary_key=True),
     Column("permission", String(16), nullable=False),
 )
+
+# What a run was shown, so that it can be taken out of what the run printed.
+shown_secrets = Table(
+    "shown_secrets",
+    metadata,
+    Column("run_id", String(64), primary_key=True),
+    Column("sha256", String(64), primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),
+)

@@ -21,18 +21,41 @@ object SessionScope {
 
   private final class Scope(val state: JobArtifactState, val loader: URLClassLoader, val folder: File)
 
+  /** Where the session's own classes come from; JARs are given before an interpreter asks. */
+  def loader(session: SparkSession): ClassLoader = scope(session).loader
+
+  /** Where an interpreter writes the classes that the session's tasks load. */
+  def classFolder(session: SparkSession): java.nio.file.Path = new File(scope(session).folder, "classes").toPath
+
+  /** Run code whose Spark tasks load such classes. */
+  def withClasses[T](session: SparkSession)(body: => T): T = within(session)(body)
+
+  private def scope(session: SparkSession): Scope = scopes.synchronized {
+    if (!scopes.containsKey(session)) {
+      val base = served(session.sparkContext)
+      val id = UUID.randomUUID.toString
+      val folder = new File(base._1, id)
+      Files.createDirectories(new File(folder, "classes").toPath)
+      val urls = Array(new File(folder, "classes").toURI.toURL)
+      val loader = new MutableURLClassLoader(urls, getClass.getClassLoader)
+      scopes.put(session, new Scope(JobArtifactState(id, Some(s"${base._2}/$id/classes/")), loader, folder))
+    }
+    scopes.get(session)
+  }
+
   /** Give the session these JARs. Raise IOException where one is no JAR. */
   def add(session: SparkSession, jars: Seq[String]): Unit = if (jars.nonEmpty) {
     val context = session.sparkContext
     val base = served(context)
-    val state = JobArtifactState(UUID.randomUUID.toString, None)
-    val folder = new File(base._1, state.uuid)
-    Files.createDirectories(folder.toPath)
+    val id = UUID.randomUUID.toString
+    val state = JobArtifactState(id, Some(s"${base._2}/$id/classes/"))
+    val folder = new File(base._1, id)
+    Files.createDirectories(new File(folder, "classes").toPath)
     val files = jars.map(new File(_).getCanonicalFile)
     files.foreach(file => new java.util.jar.JarFile(file).close())
     val first = context.getConf.getBoolean("spark.driver.userClassPathFirst", defaultValue = false)
     val parent = getClass.getClassLoader
-    val urls = files.map(_.toURI.toURL).toArray
+    val urls = (files :+ new File(folder, "classes")).map(_.toURI.toURL).toArray
     val loader = if (first) new ChildFirstURLClassLoader(urls, parent) else new MutableURLClassLoader(urls, parent)
     scopes.put(session, new Scope(state, loader, folder))
     JobArtifactSet.withActiveJobArtifactState(state) {
@@ -64,8 +87,7 @@ object SessionScope {
     if (scope != null) {
       session.sparkContext.addedJars.remove(scope.state.uuid)
       scope.loader.close()
-      Option(scope.folder.listFiles).getOrElse(Array.empty[File]).foreach(_.delete())
-      scope.folder.delete()
+      org.apache.spark.network.util.JavaUtils.deleteRecursively(scope.folder)
     }
   }
 

@@ -1,0 +1,1 @@
+"""The Files API: files and directories of volumes."""

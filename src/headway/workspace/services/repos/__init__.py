@@ -1,1 +1,0 @@
-"""Repos: clones of git repositories in the workspace tree, and the credentials they are fetched with."""
