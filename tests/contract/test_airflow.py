@@ -12,13 +12,10 @@ PROGRAM = (
     "import sys\nfrom pyspark.sql import SparkSession\n"
     "print('rows', SparkSession.builder.getOrCreate().range(int(sys.argv[1])).count())\n"
 )
-# Airflow is 650 MB and takes two minutes to install: CI does, and whoever sets HEADWAY_TEST_EVERY_CLIENT.
-OPERATORS = ["airflow"] if every_client() else []
 
 
-@pytest.mark.spark
-@pytest.mark.parametrize("client", OPERATORS)
-def test_the_operators_do_whole_jobs(client: str, real: RealWorkspace, tmp_path: Path) -> None:
+def operators_do_whole_jobs(real: RealWorkspace, tmp_path: Path) -> None:
+    """Create, reset, run and submit."""
     sdk = WorkspaceClient(host=real.url, token=real.token, auth_type="pat")
     with sdk.dbfs.open("/airflow/count.py", write=True, overwrite=True) as target:
         target.write(PROGRAM.encode())
@@ -30,7 +27,7 @@ def test_the_operators_do_whole_jobs(client: str, real: RealWorkspace, tmp_path:
         "password": real.token,
     }
     said = real.program(
-        client,
+        "airflow",
         "airflow_operators.py",
         real.spark_version,
         "dbfs:/airflow/count.py",
@@ -43,3 +40,8 @@ def test_the_operators_do_whole_jobs(client: str, real: RealWorkspace, tmp_path:
     page = told.pop("page")
     assert told == {"same_job": True, "run_now": "SUCCESS", "submitted": "SUCCESS", "output": "rows 3"}
     assert page.startswith(real.url)
+
+
+# Airflow is 650 MB and takes two minutes to install: CI does, and whoever sets HEADWAY_TEST_EVERY_CLIENT.
+if every_client():
+    test_the_operators_do_whole_jobs = pytest.mark.spark(operators_do_whole_jobs)

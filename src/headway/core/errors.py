@@ -164,6 +164,27 @@ CATALOGUE: dict[str, Entry] = {
         # the CI engine
         Entry("APP_EXISTS", WRONG_USE, "an application {name} is registered already", "`headway app list` shows it."),
         Entry("APP_UNKNOWN", WRONG_USE, "no application {name} is registered", "`headway app add` registers one."),
+        Entry(
+            "APP_NAME_DIFFERS",
+            WRONG_USE,
+            "headway.toml names the application {name}; the repository is registered as {registered}",
+            "Its releases and environments are kept by that name: make both the same.",
+        ),
+        Entry(
+            "SERVER_UNKNOWN",
+            WRONG_USE,
+            "no server runs on {data}",
+            "`headway serve` starts one; --server and HEADWAY_SERVER_TOKEN name another.",
+        ),
+        Entry("SERVER_UNREACHABLE", FAILED_WORK, "the server {url} cannot be reached: {reason}"),
+        Entry("SERVER_REFUSED", WRONG_USE, "the server refused: {reason}", "{hint}"),
+        Entry(
+            "WORKER_NEEDS_POSTGRESQL",
+            WRONG_USE,
+            "workers cannot share {url}",
+            "Give server and workers one PostgreSQL database: --database postgresql://…",
+        ),
+        Entry("REQUEST_INVALID", WRONG_USE, "the request cannot be used: {reason}"),
         Entry("RUN_UNKNOWN", WRONG_USE, "there is no run {run}", "`headway runs list` shows them."),
         Entry("STEP_UNKNOWN", WRONG_USE, "run {run} has no step {step}"),
         Entry("RUN_STATE", WRONG_USE, "run {run} is {state}: it cannot be {action}"),

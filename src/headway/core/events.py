@@ -1,8 +1,8 @@
 """What happens on the line, as a closed union of small values. Terminal, JSON lines and journal are views of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 StepName = Literal[
     "checkout",
@@ -81,7 +81,15 @@ class TestsReported:
     cases: tuple[CaseResult, ...]
 
 
-Event = StepStarted | StepFinished | Progress | LogLine | TestsReported
+@dataclass(frozen=True)
+class Planned:
+    """A plan was made: `data` as `Plan.to_json` tells it, `text` as a person reads it."""
+
+    data: Mapping[str, Any]
+    text: str
+
+
+Event = StepStarted | StepFinished | Progress | LogLine | TestsReported | Planned
 Emit = Callable[[Event], None]
 
 

@@ -5,10 +5,11 @@ from typing import Any, Literal
 
 from headway.adapters.clock import stamp
 from headway.core.errors import HeadwayError
+from headway.core.events import Planned
 from headway.core.ledger import Deployment, EnvironmentState, Kind, following
 from headway.core.plan import PERMISSIONS, Plan, artifact_changes, desired, moved, orphans, plan_steps
 from headway.core.release import Release
-from headway.core.rendering import summary
+from headway.core.rendering import as_text, summary
 from headway.delivery.applying import Site, StepFailed, Stopped, go_forward, journal_step
 from headway.delivery.copying import copy_to_jobs
 from headway.delivery.examining import examine
@@ -150,6 +151,7 @@ def change(
             plan = _require_unmoved(target, release, planned, path)
         else:
             plan = make_plan(target, release, wanted)
+        target.emit(Planned(plan.to_json(), as_text(plan)))
         note.detail = summary(plan)
     state = target.ledger.state()
     if plan.empty and state.version == plan.version and state.artifacts == _digests(release):

@@ -16,6 +16,7 @@ from headway.core.plan import desired
 from headway.core.references import artifact_path
 from headway.core.release import Release
 from headway.core.runtimes import Runtime, runtime_of
+from headway.delivery.calling import read
 from headway.delivery.inspecting import inspect
 from headway.delivery.releasing import download_artifact
 from headway.delivery.steps import step
@@ -83,9 +84,8 @@ def compatibility(
         for key, settings in desired(app, release, environment).items()
         for use in uses_of(key, settings)
     )
-    with translated(connection, "clusters/spark-versions"):
-        listed = connection.client.clusters.spark_versions().versions or []
-    names = {str(version.key): str(version.name) for version in listed}
+    listed = read(connection, "/api/2.1/clusters/spark-versions", {}, "clusters/spark-versions").get("versions") or ()
+    names = {str(version["key"]): str(version.get("name", "")) for version in listed}
     keys = sorted({use.spark_version for use in uses if use.spark_version})
     runtimes = {key: runtime_of(key, names) for key in keys}
     found = mismatches(uses, _facts(store, app, release), runtimes, app.allowed_mismatches)

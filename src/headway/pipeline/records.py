@@ -174,6 +174,16 @@ class Records:
             return None
         return int(made[0])  # type: ignore[index]
 
+    def unsent(self, since_ms: int) -> list[Notification]:
+        """Messages that nobody has taken yet, the oldest first."""
+        query = (
+            select(notifications)
+            .where(notifications.c.sent_ms.is_(None), notifications.c.created_ms > since_ms)
+            .order_by(notifications.c.id)
+        )
+        rows = self._db.run(lambda c: c.execute(query).mappings().all())
+        return [Notification(**{k: v for k, v in row.items() if k != "dedupe"}) for row in rows]
+
     def notified(self, id_: int, problem: str) -> None:
         """A message was sent, or could not be."""
         values: dict[str, Any] = {"problem": problem}

@@ -110,11 +110,12 @@ class RunStore:
         self._db.run(lambda c: c.execute(update(runs).where(runs.c.id == run_id).values(values)))
 
     def supersede(self, by: Run, states: Collection[RunState] = SUPERSEDABLE) -> list[Run]:
-        """End the older runs of the same app and branch that wait in one of `states`; return them."""
+        """End the older runs of the same app and branch that wait in one of `states`; return them.
+        One that somebody approved or retried was asked for by name, and keeps its place."""
         older = [
             run
             for run in self.newest(by.app, states=states, branch=by.branch, limit=1000)
-            if run.id < by.id and run.kind == "line"
+            if run.id < by.id and run.kind == "line" and (run.attempt == 1 or run.state == "awaiting_approval")
         ]
         reason = f"run {by.id} of the newer commit {by.commit[:12]} took its place"
         return [run for run in older if self.move(run.id, states, "superseded", superseded_by=by.id, reason=reason)]

@@ -155,7 +155,7 @@ deliveries = Table(
     metadata,
     Column("provider", String(16), primary_key=True),
     Column("delivery", String(255), primary_key=True),
-    Column("app", String(63), nullable=False),
+    Column("app", String(63), primary_key=True),
     Column("event", String(63), nullable=False),
     Column("received_ms", BigInteger, nullable=False, index=True),
     Column("outcome", Text, nullable=False),

@@ -60,7 +60,7 @@ def upgrade() -> None:
         sa.Column("received_ms", sa.BigInteger(), nullable=False),
         sa.Column("outcome", sa.Text(), nullable=False),
         sa.Column("run", sa.Integer(), nullable=True),
-        sa.PrimaryKeyConstraint("provider", "delivery"),
+        sa.PrimaryKeyConstraint("provider", "delivery", "app"),
     )
     op.create_index(op.f("ix_deliveries_received_ms"), "deliveries", ["received_ms"], unique=False)
     op.create_table(

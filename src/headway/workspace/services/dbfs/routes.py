@@ -40,8 +40,9 @@ class DbfsRoutes:
         ]
 
     def put(self, call: Call) -> Data:
-        """Write a file: at most 1 MB in JSON, or any size as the part `contents` of a form."""
-        content: BinaryIO | None = call.files.get("contents")
+        """Write a file: at most 1 MB in JSON, or any size as a part of a form: `contents`, or whatever its
+        name is (the legacy CLI says `file`)."""
+        content: BinaryIO | None = call.files.get("contents") or next(iter(call.files.values()), None)
         if content is None:
             block = _decoded(call.data.get("contents", ""))
             if len(block) > MAX_BLOCK_BYTES:
