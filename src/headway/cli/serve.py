@@ -57,7 +57,7 @@ def _option(name: str, kind: Any, option: Any) -> inspect.Parameter:
 
 
 def serve(settings: ServerSettings) -> None:
-    """Serve the CI engine: webhooks, polling, runs, approvals, pages; with the embedded workspace unless told not to.
+    """Serve the CI engine: webhooks, polling, runs, approvals, an HTTP API; the embedded workspace too.
 
     SIGTERM stops it: what a run was doing is taken up at the next start.
     """

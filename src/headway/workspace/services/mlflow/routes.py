@@ -52,6 +52,7 @@ class TrackingRoutes:
             ("POST", "runs/log-inputs", self.log_inputs),
             ("GET", "metrics/get-history", self.metric_history),
             ("GET", "artifacts/list", self.list_artifacts),
+            ("POST", "logged-models/search", self.search_logged_models),
         ]
         return [Endpoint(method, f"/mlflow/{path}", handler) for method, path, handler in served]
 
@@ -241,6 +242,15 @@ class TrackingRoutes:
             for path, is_dir, size in found
         ]
         return {"root_uri": root, "files": files}
+
+    def search_logged_models(self, call: Call) -> Data:
+        """None: models cannot be logged here, only runs. MLflow 3 asks before it lists a run's artifacts."""
+        given = call.data.get("experiment_ids") or []
+        if not isinstance(given, list):
+            raise malformed("Could not parse request object: Expected array for field experiment_ids")
+        for entry in given:
+            self._store.experiment(number({"experiment_id": entry}, "experiment_id"))
+        return {"models": []}
 
 
 def _run_id(data: Data) -> str:
