@@ -84,6 +84,7 @@ def test_a_driver_that_cannot_start_says_why(spec: DriverSpec, cache: Path, tmp_
 
 def test_the_fleet_hands_a_warm_driver_out_once(spec: DriverSpec, cache: Path, tmp_path: Path) -> None:
     fleet = DriverFleet(spec.runtime, spec.roots, cache, tmp_path, standby=1)
+    fleet.open()
     try:
         first, second = (fleet.acquire(replace(spec, folder=tmp_path / name)) for name in ("a", "b"))
         assert first.pid != second.pid

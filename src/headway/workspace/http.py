@@ -283,12 +283,23 @@ def _printable(value: Any) -> Any:
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
+def _query(request: Request) -> Data:
+    """The query's fields; one that is repeated (as the SDK sends a list) is a list."""
+    found: Data = {}
+    for name, value in request.query_params.multi_items():
+        if name in found:
+            found[name] = [*(found[name] if isinstance(found[name], list) else [found[name]]), value]
+        else:
+            found[name] = value
+    return found
+
+
 async def read_data(request: Request, endpoint: Endpoint, drafts: Path, files: dict[str, BinaryIO]) -> Data:
     """The request's fields. Raise ApiError where the body is too large, or is not what it says it is.
 
     What an endpoint with `upload` is sent goes to `files`.
     """
-    data: Data = dict(request.query_params)
+    data = _query(request)
     upload = endpoint.upload
     if endpoint.raw:
         await _read_upload(request, upload, drafts, files)

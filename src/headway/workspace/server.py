@@ -15,7 +15,7 @@ from headway.workspace.auth import ADMIN, Tokens
 from headway.workspace.catalogue import Catalogue
 from headway.workspace.database import open_database
 from headway.workspace.engine.engine import Engine
-from headway.workspace.engine.job_clusters import Fleet, JobClusters
+from headway.workspace.engine.job_clusters import Fleet, RunClusters
 from headway.workspace.engine.preparation import Files
 from headway.workspace.engine.scheduler import Scheduler
 from headway.workspace.engine.timers import Timers
@@ -27,9 +27,12 @@ from headway.workspace.keys import Vault, key
 from headway.workspace.ownership import object_sources
 from headway.workspace.paths import confined, dbfs_path
 from headway.workspace.refused import why_refused
+from headway.workspace.runtime.leftovers import end_leftovers
 from headway.workspace.runtime.tasks import ApiAccess, FileRoots
+from headway.workspace.services.clusters.planning import Planning
 from headway.workspace.services.clusters.routes import ClusterRoutes
 from headway.workspace.services.clusters.store import ClusterStore
+from headway.workspace.services.clusters.supervisor import ClusterSupervisor, Watcher
 from headway.workspace.services.dbfs.routes import DbfsRoutes
 from headway.workspace.services.dbfs.store import DbfsStore
 from headway.workspace.services.files.routes import FilesRoutes
@@ -89,16 +92,25 @@ class Workspace:
         for folder in ("/Shared", "/Users", f"/Users/{ADMIN}"):
             self.files.mkdirs(folder)
         self.identity.came = lambda name: self.files.mkdirs(f"/Users/{name}", name)
-        self.clusters = ClusterStore(database)
-        self.clusters.end_all("The workspace was restarted")
         writer = Writer(database)
         self.jobs, self.runs = JobStore(database, writer), RunStore(database, writer)
         launcher = Launcher(self.jobs.job, self.runs)
         roots = FileRoots(settings.dbfs, settings.files, settings.volumes)
         self.fleet = fleet
+        clusters = ClusterStore(database)
+        plan = Planning(catalogue, roots, settings.data / "clusters")
+        self.clusters = ClusterSupervisor(clusters, fleet, plan, settings.data / "cluster-logs")
+        self.watcher = Watcher(self.clusters)
         self.engine = Engine(
             self.runs,
-            lambda keep: JobClusters(fleet, self.clusters, catalogue, roots, settings.data / "clusters", keep),
+            lambda run, folder: RunClusters(
+                self.clusters,
+                run.run_id,
+                run.creator,
+                run.settings.get("job_clusters") or [],
+                folder,
+                int(run.details.get("repair_count", 0)),
+            ),
             Files(
                 self._local_file,
                 self._notebook,
@@ -116,14 +128,14 @@ class Workspace:
         )
         job_routes = JobRoutes(self.jobs, catalogue.check, self.scheduler.changed)
         libraries = LibraryStore(database)
-        self.permissions.sources.update(object_sources(self.jobs, self.runs, self.clusters, self.files, libraries))
+        self.permissions.sources.update(object_sources(self.jobs, self.runs, clusters, self.files, libraries))
         services = (
             PermissionRoutes(self.permissions),
             FsRoutes(VolumeFiles(settings.volumes, (settings.dbfs,), drafts)),
             SecretRoutes(self.secrets, self.identity.named),
             DbfsRoutes(self.dbfs),
             FilesRoutes(self.files),
-            ClusterRoutes(self.clusters, catalogue),
+            ClusterRoutes(clusters, self.clusters, catalogue),
             job_routes,
             RunRoutes(
                 self.jobs,
@@ -143,10 +155,21 @@ class Workspace:
         )
         self.endpoints = guarded([endpoint for service in services for endpoint in service.endpoints()])
 
+    def recover(self) -> None:
+        """Take up what an earlier process left: drivers that live, runs on them, runs that wait. End the rest."""
+        adopted = self.clusters.adopt()
+        end_leftovers(self.settings.data / "clusters", adopted)
+        self.fleet.open()
+        self.engine.recover()
+        self.clusters.abandoned(lambda run_id: bool(self.runs.run(run_id).active))
+        self.watcher.start()
+
     def close(self) -> None:
         """End every run and every driver."""
         self.scheduler.close()
+        self.watcher.close()
         self.engine.close()
+        self.clusters.close()
         self.fleet.close()
 
     def _local_file(self, path: str) -> Path:
@@ -192,7 +215,7 @@ def create_app(workspace: Workspace, on_start: Callable[[], None] = lambda: None
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        workspace.engine.recover()
+        workspace.recover()
         workspace.scheduler.start()
         on_start()
         yield

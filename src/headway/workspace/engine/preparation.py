@@ -73,7 +73,7 @@ def request(
     except ValueError as error:
         raise CannotRun(str(error)) from None
     return TaskRequest(
-        run_id=f"{situation.task_run_id}-{situation.attempt}",
+        run_id=driver_run(situation.task_run_id, situation.attempt),
         task=task,
         libraries=held,
         log=log_file(folder, situation.task_key, situation.attempt, situation.iteration),
@@ -89,6 +89,11 @@ def request(
         task_values=dict(situation.task_values),
         api=files.access(situation.user, situation.task_run_id),
     )
+
+
+def driver_run(task_run_id: int, attempt: int) -> str:
+    """What an attempt of a task is called on its driver."""
+    return f"{task_run_id}-{attempt}"
 
 
 def log_file(folder: Path, task_key: str, attempt: int = 0, iteration: int | None = None) -> Path:

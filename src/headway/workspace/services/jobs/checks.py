@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from headway.workspace.engine.triggers import trigger_of
-from headway.workspace.errors import invalid, malformed, not_implemented
+from headway.workspace.errors import invalid, malformed
 from headway.workspace.services.jobs.kinds import KINDS, check_body, kind_of
 from headway.workspace.services.jobs.model import MAX_TASKS, MAX_TASKS_BEFORE_2_2
 
@@ -126,8 +126,8 @@ def _check_task(
             if version == "2.0"
             else "One of job_cluster_key, new_cluster, or existing_cluster_id must be specified."
         )
-    if places == ["existing_cluster_id"]:
-        raise not_implemented(f"Task {key}: this workspace has no all-purpose clusters yet; use a job cluster")
+    if places == ["existing_cluster_id"] and not isinstance(task["existing_cluster_id"], str):
+        raise malformed("Could not parse request object: Expected string for field existing_cluster_id")
     if places == ["new_cluster"]:
         check_cluster(task["new_cluster"])
     if places == ["job_cluster_key"] and task["job_cluster_key"] not in shared:
