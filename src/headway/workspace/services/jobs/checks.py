@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from headway.workspace.engine.triggers import trigger_of
-from headway.workspace.errors import invalid, malformed
+from headway.workspace.errors import invalid, malformed, not_implemented
 from headway.workspace.services.jobs.kinds import KINDS, check_body, kind_of
 from headway.workspace.services.jobs.model import MAX_TASKS, MAX_TASKS_BEFORE_2_2
 
