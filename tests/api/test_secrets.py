@@ -2,6 +2,7 @@
 
 import base64
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,8 +18,10 @@ from databricks.sdk.errors import (
 )
 from databricks.sdk.service.workspace import AclPermission
 
+from headway.workspace.auth import ADMIN
+from headway.workspace.errors import ApiError
 from headway.workspace.runtime.tasks import TaskRequest
-from support.served_workspace import KEY, FunctionDriver, Served, as_user, until
+from support.served_workspace import KEY, FunctionDriver, FunctionFleet, Served, as_user, assemble, until
 
 HUSH = "a-password-nobody-guesses"
 
@@ -175,3 +178,15 @@ def until_ended(client: WorkspaceClient, job_id: int) -> Any:
         return run if run["state"].get("result_state") else None
 
     return until(ended)
+
+
+def test_tokens_of_runs_end_with_them_also_over_a_kill(tmp_path: Path) -> None:
+    first = assemble(tmp_path, FunctionFleet())
+    token = first.tokens.mint_for_run(ADMIN, 99)
+    assert first.tokens.principal(f"Bearer {token}").name == ADMIN
+    second = assemble(tmp_path, FunctionFleet())  # the first is not closed: it was killed
+    second.recover()
+    with pytest.raises(ApiError, match="oken"):
+        second.tokens.principal(f"Bearer {token}")
+    second.close()
+    first.close()

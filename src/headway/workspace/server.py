@@ -161,6 +161,8 @@ class Workspace:
         adopted = self.clusters.adopt()
         end_leftovers(self.settings.data / "clusters", adopted)
         self.fleet.open()
+        going = [task for run in self.runs.active_runs() for task in self.runs.tasks(run.run_id)]
+        self.tokens.end_runs_except({str(task.run_id) for task in going})
         self.engine.recover()
         self.clusters.abandoned(lambda run_id: bool(self.runs.run(run_id).active))
         self.watcher.start()
