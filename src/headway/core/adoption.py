@@ -7,7 +7,6 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from pathlib import PurePosixPath
 from typing import Any
 
 from headway.core.application import Application, Environment, JobDefinition, Json
@@ -139,11 +138,11 @@ def _free_key(name: str, taken: Collection[str]) -> str:
 
 def job_file(pattern: str, key: str) -> str:
     """Where a job's file goes so that `deploy.jobs` finds it; empty where that names no such place."""
-    path = PurePosixPath(pattern)
-    folders = [part for part in path.parts[:-1] if part != "**"]
-    if "*" not in path.name or any("*" in part or "?" in part or "[" in part for part in folders):
+    *parts, name = pattern.split("/")
+    folders = [part for part in parts if part not in ("**", ".")]
+    if "*" not in name or any(sign in part for part in folders for sign in "*?["):
         return ""
-    return PurePosixPath(*folders, path.name.replace("*", key, 1).replace("*", "")).as_posix()
+    return "/".join([*folders, name.replace("*", key, 1).replace("*", "")])
 
 
 def definition_of(settings: Settings, around: Circumstances, numbers: Mapping[int, str]) -> dict[str, Json]:
