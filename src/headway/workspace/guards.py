@@ -96,7 +96,7 @@ OPEN = (
 )  # fmt: skip
 OPEN_BELOW = (
     "/preview/scim/", "/token/", "/secrets/", "/permissions/", "/dbfs/", "/fs/",
-    "/mlflow/", "/mlflow-artifacts/", "/unity-catalog/", "/sql/",
+    "/mlflow/", "/mlflow-artifacts/", "/unity-catalog/", "/sql/", "/notification-destinations",
 )  # fmt: skip
 
 
