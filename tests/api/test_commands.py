@@ -57,20 +57,21 @@ def context(served: Served, cluster: str) -> str:
 
 def post(served: Served, name: str, **body: Any) -> dict[str, Any]:
     """A call of the API 1.2."""
-    return dict(served.client.api_client.do("POST", f"/api/1.2/{name}", body=body))  # type: ignore[arg-type]
+    return dict(served.client.api_client.do("POST", f"/api/1.2/{name}", body=body))
 
 
 def ended(served: Served, cluster: str, context: str, code: str, language: str = "python") -> dict[str, Any]:
     """What a command gives in the end."""
     asked = {"clusterId": cluster, "contextId": context}
     command = post(served, "commands/execute", **asked, language=language, command=code)["id"]
-    return until(lambda: (found := status(served, command, **asked))["results"] and found)
+    found: dict[str, Any] = until(lambda: (told := status(served, command, **asked))["results"] and told)
+    return found
 
 
 def status(served: Served, command: str, **asked: str) -> dict[str, Any]:
     """A command's status."""
     query = {**asked, "commandId": command}
-    return dict(served.client.api_client.do("GET", "/api/1.2/commands/status", query=query))  # type: ignore[arg-type]
+    return dict(served.client.api_client.do("GET", "/api/1.2/commands/status", query=query))
 
 
 def test_commands_give_text_tables_images_and_errors(served: Served, cluster: str, context: str) -> None:
@@ -103,8 +104,7 @@ def test_a_command_is_canceled_where_it_runs_and_where_it_waits(served: Served, 
     assert status(served, queued["id"], **asked)["status"] == "Queued"
     for command in (queued, running, queued):
         assert post(served, "commands/cancel", **asked, commandId=command["id"]) == {"id": command["id"]}
-    for command in (queued, running):
-        until(lambda command=command: status(served, command["id"], **asked)["status"] == "Cancelled")
+    until(lambda: {status(served, one["id"], **asked)["status"] for one in (queued, running)} == {"Cancelled"})
     assert ended(served, cluster, context, "after")["results"]["data"] == "PYTHON: after"
 
 
@@ -127,7 +127,9 @@ def test_a_missing_field_is_named_in_the_services_own_words(
     method = "GET" if name.endswith("status") else "POST"
     with pytest.raises(BadRequest, match=message) as error:
         served.client.api_client.do(
-            method, f"/api/1.2/{name}", **{"query" if method == "GET" else "body": given}  # type: ignore[arg-type]
+            method,
+            f"/api/1.2/{name}",
+            **{"query" if method == "GET" else "body": given},  # type: ignore[arg-type]
         )
     assert error.value.error_code is None
 
@@ -156,8 +158,8 @@ def test_a_context_is_its_creators_own_on_a_cluster_that_it_may_use(served: Serv
     served.client.api_client.do(
         "PATCH", f"/api/2.0/permissions/clusters/{cluster}", body={"access_control_list": granted}
     )
-    own = other.command_execution.create(cluster_id=cluster, language=compute.Language.PYTHON).response.id
-    assert own is not None
+    made: Any = other.command_execution.create(cluster_id=cluster, language=compute.Language.PYTHON).response
+    own = str(made.id)
     with pytest.raises(PermissionDenied, match="does not own the context"):
         other.command_execution.execute(
             cluster_id=cluster, context_id=context, language=compute.Language.PYTHON, command="x"
@@ -185,8 +187,7 @@ def test_a_context_is_lost_with_its_process_and_with_its_cluster(served: Served,
     def told(one: dict[str, str]) -> str:
         return str(served.client.api_client.do("GET", "/api/1.2/contexts/status", query=one)["status"])
 
-    for one in asked:
-        until(lambda one=one: told(one) == "Running")
+    until(lambda: [told(one) for one in asked] == ["Running", "Running"])
     assert contexts_with_tokens(served) == before + 2
     assert ended(served, own, made[0], "die")["status"] == "Error"
     assert (told(asked[0]), told(asked[1])) == ("Error", "Running")

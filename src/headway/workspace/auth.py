@@ -101,10 +101,6 @@ class Tokens:
         """Take back the tokens of all other runs: what a workspace that was killed left behind."""
         self._remove(tokens.c.run_id.is_not(None) & tokens.c.run_id.not_in(run_ids))
 
-    def end_contexts(self) -> None:
-        """Take back the tokens of execution contexts, which end with the process that made them."""
-        self._remove(tokens.c.run_id.startswith(CONTEXT))
-
     def _add(
         self, user_name: str, comment: str, created_by: str, expires_ms: int | None, run_id: str | None
     ) -> tuple[str, Token]:

@@ -174,7 +174,6 @@ class Workspace:
 
     def recover(self) -> None:
         """Take up what an earlier process left: drivers that live, runs on them, runs that wait. End the rest."""
-        self.tokens.end_contexts()
         self.clusters.on_started(self.contexts.driver_taken_over)
         adopted = self.clusters.adopt()
         end_leftovers(self.settings.data / "clusters", adopted)

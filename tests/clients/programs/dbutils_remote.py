@@ -8,6 +8,7 @@ import sys
 
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.core import Config
+from databricks.sdk.errors import DatabricksError
 from databricks.sdk.service import compute, sql, workspace
 
 (SPARK_VERSION,) = sys.argv[1:]
@@ -42,7 +43,7 @@ client.workspace.upload(
 told["notebook"] = dbutils.notebook.run("/Shared/child", 120, {"who": "remote"})
 try:
     dbutils.notebook.run("/Shared/nowhere", 120)
-except Exception as error:
+except DatabricksError as error:
     told["missing"] = type(error).__name__
 
 # commands in a context: state stays from one to the next
