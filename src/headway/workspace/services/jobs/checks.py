@@ -53,16 +53,22 @@ def check(settings: Mapping[str, Any], version: str, check_cluster: Callable[[Ma
 
 def check_notifications(settings: Mapping[str, Any]) -> None:
     """Raise ApiError where notifications or health rules of a job or task cannot be."""
+    for name in ("webhook_notifications", "health"):
+        if not isinstance(settings.get(name) or {}, dict):
+            raise malformed(f"Could not parse request object: Expected object for field {name}")
+    rules = (settings.get("health") or {}).get("rules") or []
+    if not isinstance(rules, list):
+        raise malformed("Could not parse request object: Expected array for field rules")
     for event, entries in (settings.get("webhook_notifications") or {}).items():
         if not isinstance(entries, list) or not all(isinstance(entry, dict) and entry.get("id") for entry in entries):
             raise invalid(f"webhook_notifications.{event} must be a list of objects that have an id")
         if len(entries) > 3:
             raise invalid(f"webhook_notifications.{event} has {len(entries)} destinations; at most 3 are allowed")
-    for rule in (settings.get("health") or {}).get("rules") or []:
+    for rule in rules:
         value = rule.get("value") if isinstance(rule, dict) else None
         if isinstance(value, bool) or not isinstance(value, int) or value <= 0 or rule.get("op") != "GREATER_THAN":
             raise invalid("each of health.rules must have a metric, the op GREATER_THAN and a value above 0")
-        if rule.get("metric") not in HEALTH_METRICS:
+        if str(rule.get("metric")) not in HEALTH_METRICS:
             raise invalid(f"the metric of a health rule must be one of {', '.join(HEALTH_METRICS)}")
 
 
