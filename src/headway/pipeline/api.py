@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Route
 from headway.core.errors import BLOCKED, CATALOGUE, WRONG_USE, ConfigurationError, HeadwayError
 from headway.pipeline.access import Access
 from headway.pipeline.model import App, Identity, Role, Run
+from headway.pipeline.report import Reporter
 from headway.pipeline.service import PipelineService
 from headway.pipeline.triggering import Triggers
 
@@ -57,8 +58,8 @@ Handler = Callable[[Ask], Any]
 class Api:
     """The routes over a service."""
 
-    def __init__(self, service: PipelineService, access: Access, triggers: Triggers) -> None:
-        self._service, self._access, self._triggers = service, access, triggers
+    def __init__(self, service: PipelineService, access: Access, triggers: Triggers, reporter: Reporter) -> None:
+        self._service, self._access, self._triggers, self._reporter = service, access, triggers, reporter
 
     def routes(self) -> list[BaseRoute]:
         """Every route."""
@@ -75,6 +76,7 @@ class Api:
             ("GET", "/apps/{app}/deployments", "viewer", self._deployments),
             ("POST", "/apps/{app}/runs", "developer", self._trigger),
             ("POST", "/apps/{app}/rollback", "approver", self._rollback),
+            ("GET", "/report", "viewer", self._report),
             ("GET", "/runs", "viewer", self._runs),
             ("GET", "/runs/{run:int}", "viewer", self._run),
             ("GET", "/runs/{run:int}/log/{step:int}", "viewer", self._log),
@@ -153,6 +155,12 @@ class Api:
     def _rollback(self, ask: Ask) -> Any:
         to = ask.text("to", "") or None
         return asdict(self._service.rollback(ask.path["app"], ask.text("environment"), to, ask.who.name))
+
+    def _report(self, ask: Ask) -> Any:
+        app = ask.text("app", "") or None
+        if app is not None:
+            self._service.app(app)
+        return self._reporter.report(app, ask.number("days", 30) or 30).to_json()
 
     # --- runs
 
@@ -310,12 +318,13 @@ def answer_error(error: Exception, request: Request) -> Response:
         message = error.message
         if isinstance(error, ConfigurationError):
             message += ": " + "; ".join(str(entry) for entry in error.diagnostics)
-        return problem(_status_of(error), error.code, message, error.hint)
+        return problem(status_of(error), error.code, message, error.hint)
     logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
     return problem(500, "INTERNAL", f"{type(error).__name__} while serving {request.url.path}")
 
 
-def _status_of(error: HeadwayError) -> int:
+def status_of(error: HeadwayError) -> int:
+    """The HTTP status of an error."""
     if error.code in _NOT_FOUND:
         return 404
     if error.code == "PIPELINE_DATABASE":
