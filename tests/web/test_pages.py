@@ -173,6 +173,6 @@ def test_the_keyboard_reaches_everything_in_order(site: Site, visit: Open) -> No
     page.keyboard.press("Enter")
     expect(page.locator("#main")).to_be_focused()
     for landmark in ("banner", "navigation", "main", "contentinfo"):
-        expect(page.locator("body").get_by_role(landmark).first).to_be_visible()  # type: ignore[arg-type]
+        expect(page.locator("body").get_by_role(landmark).first).to_be_visible()
     tab = page.get_by_role("link", name="Applications", exact=True)
     expect(tab).to_have_attribute("aria-current", "page")

@@ -55,12 +55,13 @@ def plot(
     *,
     kinds: Sequence[str] = ("",),
     top: float | None = None,
+    whole: bool = False,
 ) -> Plot:
     """Bars at moments (milliseconds since 1970), each of as many parts as there are `kinds`; None: nothing is known.
-    `say` puts a value into words, `top` is the least that the axis reaches."""
+    `say` puts a value into words, `top` is the least that the axis reaches; `whole`: these are counts."""
     totals = [sum(value or 0 for value in values) for _, values in points]
     highest = max([*totals, top or 0])
-    step = nice_step(highest)
+    step = max(1.0, nice_step(highest)) if whole else nice_step(highest)
     reach = math.ceil(highest / step - 1e-9) * step if highest > 0 else step
     inner, tall = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
     room = inner / max(1, len(points))

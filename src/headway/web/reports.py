@@ -69,7 +69,7 @@ def plots_of(place: Place) -> tuple[Plot, ...]:
     name = f"{place.app}-{place.environment}"
     where = f"{place.app}, {place.environment}"
     return (
-        plot(f"{name}-frequency", f"Deployments: {where}", points("stood"), lambda v: f"{v:g}", top=1),
+        plot(f"{name}-frequency", f"Deployments: {where}", points("stood"), lambda v: f"{v:g}", whole=True),
         plot(f"{name}-lead", f"Lead time for changes: {where}", points("lead_seconds"), duration),
         plot(f"{name}-rate", f"Change failure rate: {where}", points("failure_rate"), lambda v: f"{v:.0%}", top=1),
         plot(f"{name}-restore", f"Time to restore: {where}", points("restore_seconds"), duration),
@@ -83,6 +83,5 @@ def _value(bucket: Bucket, name: str) -> float | None:
 
 def _hours(costs: Costs) -> Plot:
     points = [(at, [own, runs]) for at, own, runs in costs.by_day]
-    return plot(
-        "cluster-hours", "Cluster hours by day", points, lambda v: f"{v:.4g} h", kinds=("all-purpose", "per run")
-    )
+    kinds = ("all-purpose", "per run")
+    return plot("cluster-hours", "Node time by day", points, lambda v: duration(v * 3600), kinds=kinds)
