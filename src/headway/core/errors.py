@@ -188,7 +188,6 @@ CATALOGUE: dict[str, Entry] = {
         Entry("RUN_UNKNOWN", WRONG_USE, "there is no run {run}", "`headway runs list` shows them."),
         Entry("STEP_UNKNOWN", WRONG_USE, "run {run} has no step {step}"),
         Entry("WORKSPACE_NONE", WRONG_USE, "no workspace can be shown: {reason}"),
-        Entry("FILES_EXIST", WRONG_USE, "not overwritten: {files}", "--force overwrites them."),
         Entry("RUN_STATE", WRONG_USE, "run {run} is {state}: it cannot be {action}"),
         Entry("APPROVAL_NOT_ASKED", WRONG_USE, "run {run} waits for no approval"),
         Entry(
