@@ -102,14 +102,14 @@ resources:
           run_job_task: {job_id: "${resources.jobs.after.id}"}
       job_clusters:
         - job_cluster_key: main
-          new_cluster: {spark_version: "%s", node_type_id: local.small, num_workers: 0}
+          new_cluster: {spark_version: "THE_RUNTIME", node_type_id: local.small, num_workers: 0}
     after:
       name: after-${bundle.target}
       tasks:
         - task_key: tell
           notebook_task: {notebook_path: ../src/tell.py, base_parameters: {commit: "${bundle.git.commit}"}}
-          new_cluster: {spark_version: "%s", node_type_id: local.small, num_workers: 0}
-""" % (KEY, KEY)
+          new_cluster: {spark_version: "THE_RUNTIME", node_type_id: local.small, num_workers: 0}
+""".replace("THE_RUNTIME", KEY)
 REPORT = {
     "cells": [
         {"cell_type": "code", "source": ["print('report')"], "metadata": {}, "outputs": [], "execution_count": None}
