@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from headway.workspace.engine.triggers import trigger_of
-from headway.workspace.errors import invalid, malformed, not_implemented
+from headway.workspace.errors import invalid, malformed
 from headway.workspace.services.jobs.kinds import KINDS, check_body, kind_of
 from headway.workspace.services.jobs.model import MAX_TASKS, MAX_TASKS_BEFORE_2_2
 from headway.workspace.services.jobs.notifications import check_notifications
@@ -95,12 +95,8 @@ def _check_task(
         nested = {"task_key": f"{key}_iteration", **task[kind]["task"]}
         _check_task(nested, keys, shared, version, check_cluster)
     places = [place for place in ("job_cluster_key", "new_cluster", "existing_cluster_id") if task.get(place)]
-    if kind == "sql_task" and not places:
-        raise not_implemented(
-            f"Task {key}: this workspace runs a sql_task on a cluster: give it a new_cluster, a "
-            "job_cluster_key or an existing_cluster_id (warehouse_id alone is not served)"
-        )
-    if len(places) > 1 or (not places and KINDS[kind].needs_cluster):
+    on_warehouse = kind == "sql_task" and not places and _warehouse(key, task[kind])
+    if len(places) > 1 or (not places and not on_warehouse and KINDS[kind].needs_cluster):
         raise invalid(
             "Either new_cluster or existing_cluster_id must be specified."
             if version == "2.0"
@@ -120,6 +116,13 @@ def _check_task(
     for entry in task.get("depends_on") or []:
         if entry.get("outcome") not in (None, "true", "false"):
             raise invalid(f"Task {key}: the outcome of a dependency must be true or false")
+
+
+def _warehouse(key: str, body: Mapping[str, Any]) -> bool:
+    """A sql_task runs on a warehouse, or here also on a cluster. Raise ApiError where it names none."""
+    if not isinstance(body.get("warehouse_id"), str) or not body["warehouse_id"]:
+        raise invalid(f"Task {key}: missing required field: sql_task.warehouse_id")
+    return True
 
 
 def _check_policy(key: str, task: Mapping[str, Any]) -> None:

@@ -25,13 +25,16 @@ def check_notifications(settings: Mapping[str, Any]) -> None:
     for event, entries in _entries(settings, "email_notifications"):
         if not all(isinstance(entry, str) and "@" in entry and entry.isprintable() for entry in entries):
             raise invalid(f"email_notifications.{event} must be a list of addresses")
-    for rule in (settings.get("health") or {}).get("rules") or []:
+    if not isinstance(settings.get("notification_settings") or {}, dict):
+        raise malformed("Could not parse request object: Expected object for field notification_settings")
+    for rule in _rules(settings.get("health") or {}):
         value = rule.get("value") if isinstance(rule, dict) else None
         if isinstance(value, bool) or not isinstance(value, int) or value <= 0 or rule.get("op") != "GREATER_THAN":
             raise invalid("each of health.rules must have a metric, the op GREATER_THAN and a value above 0")
-        if rule.get("metric") in _STREAMING:
+        metric = str(rule.get("metric"))
+        if metric in _STREAMING:
             raise _backlog()
-        if rule.get("metric") != "RUN_DURATION_SECONDS":
+        if metric != "RUN_DURATION_SECONDS":
             raise invalid(f"the metric of a health rule must be one of RUN_DURATION_SECONDS, {', '.join(_STREAMING)}")
 
 
@@ -59,6 +62,13 @@ def _entries(settings: Mapping[str, Any], field: str) -> Iterator[tuple[str, lis
         if not isinstance(entries, list):
             raise malformed(f"Could not parse request object: Expected array for field {field}.{event}")
         yield event, entries
+
+
+def _rules(health: object) -> list[Any]:
+    rules = health.get("rules") or [] if isinstance(health, dict) else None
+    if not isinstance(rules, list):
+        raise malformed("Could not parse request object: Expected an object with an array rules for field health")
+    return rules
 
 
 def _backlog() -> ApiError:
