@@ -107,11 +107,7 @@ OPEN = (
 )  # fmt: skip
 OPEN_BELOW = (
     "/preview/scim/", "/token/", "/secrets/", "/permissions/", "/dbfs/", "/fs/",
-<<<<<<< HEAD
-    "/mlflow/", "/mlflow-artifacts/", "/unity-catalog/", "/sql/", "/notification-destinations",
-=======
-    "/mlflow/", "/mlflow-artifacts/", "/unity-catalog/", "/sql/statements/",
->>>>>>> dev
+    "/mlflow/", "/mlflow-artifacts/", "/unity-catalog/", "/sql/statements/", "/notification-destinations",
 )  # fmt: skip
 
 

@@ -11,7 +11,9 @@ from headway.workspace.errors import ApiError, invalid
 _PORTS = {"https": 443, "http": 80, "ssh": 22}
 
 
-def refusal(host: str, addresses: Iterable[str], allowed: Sequence[str], option: str = "--allow-download") -> str | None:
+def refusal(
+    host: str, addresses: Iterable[str], allowed: Sequence[str], option: str = "--allow-download"
+) -> str | None:
     """Why `host`, which resolves to `addresses`, is not called; None where it may be.
 
     Private, loopback, link-local and otherwise reserved addresses are refused unless the host is allowed by name

@@ -211,12 +211,9 @@ class Workspace:
         self.retention.close()
         self.watcher.close()
         self.engine.close()
-<<<<<<< HEAD
         self.notifier.close()
-=======
         self.statements.close()
         self.contexts.close()
->>>>>>> dev
         self.clusters.close()
         self.fleet.close()
         self.dbfs.close()

@@ -7,9 +7,9 @@ import pytest
 
 from headway.workspace.engine import references
 from headway.workspace.errors import ApiError
+from headway.workspace.outgoing import refusal
 from headway.workspace.paths import confined
 from headway.workspace.runtime.pyside.notebook import cells
-from headway.workspace.outgoing import refusal
 from headway.workspace.services.jobs.checks import check, cycle
 from headway.workspace.services.jobs.model import multi_task, with_defaults
 

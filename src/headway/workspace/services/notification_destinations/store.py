@@ -90,4 +90,6 @@ def _owner(destination_id: str) -> str:
 
 
 def _taken(display_name: str) -> ApiError:
-    return ApiError("RESOURCE_ALREADY_EXISTS", f"There is a notification destination named {display_name} already.", 409)
+    return ApiError(
+        "RESOURCE_ALREADY_EXISTS", f"There is a notification destination named {display_name} already.", 409
+    )
