@@ -174,8 +174,8 @@ def test_what_a_destination_holds_is_never_shown_again(served: Served) -> None:
     ],
 )
 def test_a_destination_that_cannot_be_is_refused(served: Served, config: dict[str, Any]) -> None:
+    body = {"display_name": "odd", "config": config}
     with pytest.raises(DatabricksError) as refused:
-        body = {"display_name": "odd", "config": config}
         served.client.api_client.do("POST", "/api/2.0/notification-destinations", body=body)
     assert refused.value.error_code in ("INVALID_PARAMETER_VALUE", "PERMISSION_DENIED", "NOT_IMPLEMENTED")
 

@@ -11,7 +11,6 @@ from headway.cli import runtimes
 from headway.cli.output import Format, Output, Result, progress, show
 from headway.workspace.mailing import mail_server
 from headway.workspace.process import Status, start, status, stop
-from headway.workspace.pruning import prune_folder
 from headway.workspace.settings import WorkspaceSettings
 
 app = typer.Typer(
@@ -127,6 +126,8 @@ def prune_command(
     output: Output = Format.TEXT,
 ) -> None:
     """Forget runs that ended long ago, with their tasks and logs; whether it runs or not. A workspace does so daily."""
+    from headway.workspace.pruning import prune_folder  # it brings SQLAlchemy
+
     count = prune_folder(data.resolve(), days)
     text = f"{count} runs that ended more than {days} days ago were forgotten"
     show(

@@ -22,10 +22,10 @@ def prune_workspace(database: Engine, runs: RunStore, clusters: ClusterStore, da
 
 def prune_folder(data: Path, days: int) -> int:
     """The same of the workspace in a folder, whether it runs or not: of runs that ended more than `days` ago. Raise
-    HeadwayError WORKSPACE_NONE."""
+    HeadwayError WORKSPACE_MISSING."""
     path = data / "workspace.db"
     if not path.is_file():
-        raise HeadwayError("WORKSPACE_NONE", data=data)
+        raise HeadwayError("WORKSPACE_MISSING", data=data)
     database = open_database(path)
     try:
         runs, clusters = RunStore(database, Writer(database)), ClusterStore(database)
