@@ -12,6 +12,7 @@ from headway import __version__
 from headway.cli import (
     adopting,
     ci,
+    comparing,
     deployments,
     environments,
     line,
@@ -61,6 +62,7 @@ plans.register(app)
 adopting.register(app)
 environments.register(app)
 deployments.register(app)
+comparing.register(app)
 signing.register(app)
 line.register(app)
 demo.register(app)
