@@ -12,6 +12,7 @@ from headway import __version__
 from headway.cli import (
     adopting,
     ci,
+    collecting,
     comparing,
     deployments,
     environments,
@@ -63,6 +64,7 @@ adopting.register(app)
 environments.register(app)
 deployments.register(app)
 comparing.register(app)
+collecting.register(app)
 signing.register(app)
 line.register(app)
 demo.register(app)
