@@ -119,6 +119,7 @@ CATALOGUE: dict[str, Entry] = {
             "`headway workspace stop` stops it; another --data and --port start a second one.",
         ),
         Entry("WORKSPACE_DATABASE", FAILED_WORK, "the database {path} cannot be used: {reason}"),
+        Entry("NODE_TYPES_WRONG", WRONG_USE, "{file} is no file of node types: {reason}"),
         Entry("WORKSPACE_DID_NOT_START", FAILED_WORK, "the workspace did not start: {reason}", "Its log is {log}"),
         # runtimes
         Entry("RUNTIME_UNKNOWN", WRONG_USE, "no runtime {named} can be installed; known: {known}"),

@@ -107,13 +107,14 @@ class Submissions:
         folder.mkdir(parents=True, exist_ok=True)
         host_jar = str(prepare(self._spec.runtime, self._cache).jar)
         own = {
-            **launch.settings(self._spec),
+            **launch.settings(self._spec, prepare(self._spec.runtime, self._cache).jar),
             **settings,
             "spark.app.name": run_id,
             "spark.driver.extraClassPath": host_jar,
-            "spark.executor.extraClassPath": host_jar,
         }
+        own.setdefault("spark.executor.extraClassPath", host_jar)
         lines = [f"{key} {value}\n" for key, value in own.items()]
+        (folder / "spark-defaults.conf").touch(0o600)  # there may be secrets among them
         (folder / "spark-defaults.conf").write_text("".join(lines), encoding="utf-8")
         (folder / "log4j2.properties").write_text(_LOG4J, encoding="utf-8")
         return folder

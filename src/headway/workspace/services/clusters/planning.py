@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from headway.workspace.catalogue import Catalogue
+from headway.workspace.catalogue import Catalogue, local_threads
 from headway.workspace.runtime.tasks import DriverSpec, FileRoots
 
 
@@ -17,14 +17,16 @@ class Planning:
     def __call__(self, cluster_id: str, spec: Mapping[str, Any], name: str) -> DriverSpec:
         """The driver of a cluster, in a folder called `name`. Raise ApiError where none can be made of `spec`."""
         size = self._catalogue.size(spec)
+        conf = {key: value for key, value in (spec.get("spark_conf") or {}).items() if key != "spark.master"}
         return DriverSpec(
             cluster_id=cluster_id,
             runtime=self._catalogue.runtime(spec.get("spark_version")),
             folder=self._folder / name,
             roots=self._roots,
             memory_mb=size.memory_mb,
-            cores=size.cores,
+            cores=local_threads(spec) or size.cores,
             quick=size.quick,
-            spark_conf=spec.get("spark_conf") or {},
+            spark_conf={**conf, **size.spark_conf},
             env=spec.get("spark_env_vars") or {},
+            executors=size.executors(spec),
         )
