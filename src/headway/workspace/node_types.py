@@ -41,7 +41,7 @@ class NodeType:
     many a cluster may have (0: any number). `driver_host` is the address by which workers reach the driver, which
     listens on `bind_address` (the same where it is empty). `python` and `class_path` are where workers have Python,
     and the JARs of the driver host: the driver's own paths where they are not given. `hadoop_conf` is the folder with
-    YARN's configuration. `spark_conf` holds for every cluster of the type; a cluster that sets another value is refused.
+    YARN's configuration. `spark_conf` holds for every cluster of the type; one that sets another value is refused.
     """
 
     node_type_id: str

@@ -26,7 +26,7 @@ executor_memory_mb = 4096
 executor_cores = 4
 max_workers = 10
 driver_host = "10.0.0.2"
-bind_address = "0.0.0.0"
+bind_address = "10.0.0.3"
 [node_type.spark_conf]
 "spark.authenticate" = "true"
 
@@ -81,10 +81,10 @@ def settings(spec: DriverSpec) -> dict[str, str]:
 def test_workers_of_a_standalone_master(catalogue: Catalogue, tmp_path: Path) -> None:
     conf = {"spark.sql.shuffle.partitions": "8", "spark.executor.extraClassPath": "/lib/own.jar"}
     found = settings(planned(catalogue, tmp_path, spark_conf=conf))
-    expected = {
+    expected = {  # the file, the spec, and what follows from them
         "spark.master": "spark://10.0.0.5:7077",
         "spark.driver.host": "10.0.0.2",
-        "spark.driver.bindAddress": "0.0.0.0",
+        "spark.driver.bindAddress": "10.0.0.3",
         "spark.executor.memory": "4096m",
         "spark.executor.cores": "4",
         "spark.dynamicAllocation.minExecutors": "2",
