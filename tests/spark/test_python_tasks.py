@@ -141,5 +141,5 @@ dbutils.notebook.exit(",".join(sorted(os.listdir("/dbfs/shared-place"))))
 """
     )
     assert outcome.notebook_result == "c.txt,new,numbers", run.log
-    assert (run.driver.spec.roots.dbfs / "place" / "c.txt").read_text() == "by python"
+    assert (run.driver.spec.roots.dbfs / "shared-place" / "c.txt").read_text() == "by python"
     assert "outside" in run.notebook("dbutils.fs.ls('dbfs:/../..')").error

@@ -10,8 +10,8 @@ from headway.workspace.catalogue import Catalogue
 from headway.workspace.node_types import parse_node_types
 from headway.workspace.runtime.driver import Driver
 from headway.workspace.runtime.tasks import FileRoots, JarTask, PythonFileTask, Runtime, TaskOutcome
-from headway.workspace.services.clusters.planning import Planning
 from spark.conftest import Runner
+from support.clusters import cluster, planning
 from support.served_workspace import until
 from support.standalone import Standalone
 
@@ -61,7 +61,7 @@ def far(farm: Standalone, runtime: Runtime, tmp_path_factory: pytest.TempPathFac
     catalogue = Catalogue({runtime.key: runtime}, types)
     catalogue.check(spec)
     roots = FileRoots(base / "dbfs", base / "workspace", base / "volumes")
-    started = Driver.start(Planning(catalogue, roots, base / "clusters")("far", spec, "own"), cache)
+    started = Driver.start(planning(catalogue, roots, base / "clusters")(cluster(spec, "far"), "own"), cache)
     yield started
     started.stop()
 

@@ -9,7 +9,19 @@ from itertools import pairwise
 import typer
 
 from headway import __version__
-from headway.cli import ci, deployments, environments, line, plans, project, releases, serve, signing, workspace
+from headway.cli import (
+    adopting,
+    ci,
+    deployments,
+    environments,
+    line,
+    plans,
+    project,
+    releases,
+    serve,
+    signing,
+    workspace,
+)
 from headway.cli.demo import command as demo
 from headway.cli.output import Format, progress_console, show_error
 from headway.core.errors import HeadwayError
@@ -45,6 +57,7 @@ def _root(
 project.register(app)
 releases.register(app)
 plans.register(app)
+adopting.register(app)
 environments.register(app)
 deployments.register(app)
 signing.register(app)

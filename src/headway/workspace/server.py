@@ -98,7 +98,7 @@ class Workspace:
         roots = FileRoots(settings.dbfs, settings.files, settings.volumes)
         self.fleet = fleet
         clusters = ClusterStore(database)
-        plan = Planning(catalogue, roots, settings.data / "clusters")
+        plan = Planning(catalogue, roots, settings.data / "clusters", self.secrets.reveal)
         self.clusters = ClusterSupervisor(clusters, fleet, plan, settings.data / "cluster-logs")
         self.watcher = Watcher(self.clusters)
         self.engine = Engine(
@@ -117,6 +117,7 @@ class Workspace:
                 self.secrets.redactor,
                 lambda user, run_id: ApiAccess(base_url, self.tokens.mint_for_run(user, run_id)),
                 self.tokens.end_run,
+                self.secrets.reveal,
             ),
             settings.data / "runs",
             base_url,
@@ -160,6 +161,8 @@ class Workspace:
         adopted = self.clusters.adopt()
         end_leftovers(self.settings.data / "clusters", adopted)
         self.fleet.open()
+        going = [task for run in self.runs.active_runs() for task in self.runs.tasks(run.run_id)]
+        self.tokens.end_runs_except({str(task.run_id) for task in going})
         self.engine.recover()
         self.clusters.abandoned(lambda run_id: bool(self.runs.run(run_id).active))
         self.watcher.start()
@@ -171,6 +174,7 @@ class Workspace:
         self.engine.close()
         self.clusters.close()
         self.fleet.close()
+        self.dbfs.close()
 
     def _local_file(self, path: str) -> Path:
         """The local file that a task's path means. Raise ApiError."""

@@ -13,7 +13,7 @@ from headway.workspace.node_types import parse_node_types, read_node_types
 from headway.workspace.runtime import launch
 from headway.workspace.runtime.hostjar import make_folders
 from headway.workspace.runtime.tasks import DriverSpec, FileRoots, Runtime
-from headway.workspace.services.clusters.planning import Planning
+from support.clusters import cluster, planning
 
 RUNTIME = Runtime("4.3.x-scala2.13", "4.3", "4.3.0", "2.13", Path("/python"), Path("/spark"), Path("/java"))
 FILE = """
@@ -70,7 +70,7 @@ def planned(catalogue: Catalogue, tmp_path: Path, **spec: Any) -> DriverSpec:
     given = {"spark_version": RUNTIME.key, "node_type_id": "farm", "num_workers": 2, **spec}
     catalogue.check(given)
     roots = FileRoots(tmp_path / "dbfs", tmp_path / "workspace", tmp_path / "volumes")
-    return Planning(catalogue, roots, tmp_path / "clusters")("c1", given, "own")
+    return planning(catalogue, roots, tmp_path / "clusters")(cluster(given), "own")
 
 
 def settings(spec: DriverSpec) -> dict[str, str]:

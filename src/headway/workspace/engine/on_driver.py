@@ -93,7 +93,7 @@ def _on(
         known=known,
         task_values=scope.task_values,
         user=scope.run.creator,
-        env=_variables(scope, row),
+        env=scope.parts.files.reveal(_variables(scope, row), scope.run.creator, str(scope.run.run_id))[0],
     )
     asked = request(row.settings, scope.run.parameters, job_parameters, situation, scope.parts.files, scope.folder)
     if switch.reason is not None:

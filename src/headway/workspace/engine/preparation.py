@@ -18,7 +18,8 @@ class Files:
     """How the engine reads the workspace: a path to its local file, a notebook to (name, language, source).
 
     Both may raise ApiError. `redactor` gives what takes the secrets that runs were shown out of a text. `access` gives
-    what a task run (by its id) reaches the API with, as a user; `end_access` takes it back.
+    what a task run (by its id) reaches the API with, as a user; `end_access` takes it back. `reveal` puts secrets in
+    the places of values that name them, for a user and a run (its first answer).
     """
 
     local: Callable[[str], Path]
@@ -26,6 +27,9 @@ class Files:
     redactor: Callable[..., Callable[[str], str]] = lambda *run_ids: str
     access: Callable[[str, int], ApiAccess | None] = lambda user, run_id: None
     end_access: Callable[[int], None] = lambda run_id: None
+    reveal: Callable[[Mapping[str, str], str, str | None], tuple[dict[str, str], frozenset[str]]] = (
+        lambda values, user, run_id: (dict(values), frozenset())
+    )
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """The command line of a driver's JVM."""
 
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -32,6 +33,10 @@ def classpath(spec: DriverSpec, host_jar: Path) -> str:
     return ":".join([str(host_jar), *jars, *map(str, runtime.extra_jars), *hadoop])
 
 
+# Spark's own. Source: Spark's configuration, spark.redaction.regex.
+_REDACTED = "(?i)secret|password|token|access[.]?key"
+
+
 def settings(spec: DriverSpec, host_jar: Path) -> dict[str, str]:
     """The Spark settings of a driver: ours, then the cluster's own over them, then those that must hold."""
     roots, folder = spec.roots, spec.folder
@@ -59,6 +64,7 @@ def settings(spec: DriverSpec, host_jar: Path) -> dict[str, str]:
         "spark.hadoop.fs.dbfs.impl": "headway.host.DbfsFileSystem",
         "spark.hadoop.fs.AbstractFileSystem.dbfs.impl": "headway.host.Dbfs",
         "spark.pyspark.python": str(spec.runtime.python),
+        **_redaction(spec),
     }
 
 
@@ -94,6 +100,14 @@ def _executor_settings(spec: DriverSpec, executors: Executors, host_jar: Path) -
         "spark.dynamicAllocation.maxExecutors": str(executors.most),
         "spark.executor.extraClassPath": ":".join([*jars, *([own] if own else [])]),
     }
+
+
+def _redaction(spec: DriverSpec) -> Mapping[str, str]:
+    """Spark leaves out of its event log what these match."""
+    if not spec.secret_conf:
+        return {}
+    names = "|".join(re.escape(name) for name in sorted(spec.secret_conf))
+    return {"spark.redaction.regex": f"{spec.spark_conf.get('spark.redaction.regex', _REDACTED)}|^(?:{names})$"}
 
 
 def zygote_command(runtime: Runtime) -> list[str]:

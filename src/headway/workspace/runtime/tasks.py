@@ -64,7 +64,8 @@ class DriverSpec:
     """A driver to start. `folder` is its own: logs, event log, scratch. `memory_mb` is the heap of its JVM.
 
     `quick` compiles user code and Spark with the JVM's first compiler only: half the CPU for starts and small data,
-    2.5 to 3.7 times slower on big data. Without `executors` the driver does all the work itself.
+    2.5 to 3.7 times slower on big data. `secret_conf` names those of `spark_conf` that nobody may read: neither in the
+    list of processes nor in the event log. Without `executors` the driver does all the work itself.
     """
 
     cluster_id: str
@@ -75,6 +76,7 @@ class DriverSpec:
     cores: int = 2
     quick: bool = False
     spark_conf: Mapping[str, str] = field(default_factory=dict)
+    secret_conf: frozenset[str] = frozenset()
     env: Mapping[str, str] = field(default_factory=dict)
     executors: Executors | None = None
 

@@ -36,7 +36,7 @@ class Drivers(Protocol):
         """End it."""
 
 
-Plan = Callable[[str, Mapping[str, Any], str], DriverSpec]
+Plan = Callable[[Cluster, str], DriverSpec]
 
 
 class Lifecycle:
@@ -73,7 +73,7 @@ class Lifecycle:
         if live.state in (model.RUNNING, model.RESIZING) and cluster.folder:
             folder = Path(cluster.folder)
             try:
-                spec = self._plan(live.cluster_id, cluster.spec, folder.name)
+                spec = self._plan(cluster, folder.name)
                 live.seat = Seat(self._drivers.adopt(spec))
             except (DriverFailed, ApiError) as failed:
                 message = f"The driver ended while the workspace was down: {failed.message}"
@@ -157,7 +157,7 @@ class Lifecycle:
             with live.changed:
                 live.starts += 1
                 name = f"{live.cluster_id}-{self._now()}-{live.starts}"
-            spec = self._plan(live.cluster_id, cluster.spec, name)
+            spec = self._plan(cluster, name)
             return self._drivers.acquire(spec, cluster.spec.get("instance_pool_id"))
         except ApiError as error:
             raise DriverFailed("INVALID_ARGUMENT", error.message) from error
