@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from headway.cli import runtimes
+from headway.cli import observing, runtimes
 from headway.cli.output import Format, Output, Result, progress, show
 from headway.workspace.process import Status, start, status, stop
 from headway.workspace.settings import WorkspaceSettings
@@ -19,6 +19,7 @@ app = typer.Typer(
 )
 
 app.add_typer(runtimes.app, name="runtime")
+observing.register(app)
 
 Data = Annotated[
     Path,

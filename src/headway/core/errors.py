@@ -118,6 +118,12 @@ CATALOGUE: dict[str, Entry] = {
             "a workspace runs on {data} already, at {url}",
             "`headway workspace stop` stops it; another --data and --port start a second one.",
         ),
+        Entry(
+            "WORKSPACE_NOT_RUNNING",
+            WRONG_USE,
+            "no workspace runs on {data}",
+            "`headway workspace start` starts one; --data names the folder of another.",
+        ),
         Entry("WORKSPACE_DATABASE", FAILED_WORK, "the database {path} cannot be used: {reason}"),
         Entry("NODE_TYPES_WRONG", WRONG_USE, "{file} is no file of node types: {reason}"),
         Entry("WORKSPACE_DID_NOT_START", FAILED_WORK, "the workspace did not start: {reason}", "Its log is {log}"),

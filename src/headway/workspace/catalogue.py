@@ -12,6 +12,8 @@ from headway.workspace.runtime.tasks import Runtime
 __all__ = ["NODE_TYPES", "Catalogue", "NodeType"]
 
 _LOCAL = re.compile(r"local(\[(\*|\d+)(\s*,\s*\d+)?\])?")
+# Where logs may be delivered.
+_LOGS = {"dbfs": "dbfs:/", "volumes": "/Volumes/"}
 # What the number of workers decides.
 _SIZES = ("spark.executor.instances", "spark.cores.max")
 
@@ -68,6 +70,7 @@ class Catalogue:
             if not isinstance(given, dict) or not all(isinstance(value, str) for value in given.values()):
                 raise invalid(f"{name} must be an object whose values are strings")
         _check_settings(spec, self.size(spec))
+        log_destination(spec)
 
 
 def _check_settings(spec: Mapping[str, Any], size: NodeType) -> None:
@@ -93,3 +96,17 @@ def local_threads(spec: Mapping[str, Any]) -> int | None:
     """How many threads the spec's `spark.master` asks for (`local[2]`); None where it leaves it to the node type."""
     match = _LOCAL.fullmatch((spec.get("spark_conf") or {}).get("spark.master", ""))
     return int(match.group(2)) if match and (match.group(2) or "*") != "*" else None
+
+
+def log_destination(spec: Mapping[str, Any]) -> str | None:
+    """Where the logs of a cluster go; None where it says nothing. Raise ApiError."""
+    conf = spec.get("cluster_log_conf")
+    if not conf:
+        return None
+    if not isinstance(conf, Mapping) or len(conf) != 1 or not set(conf) <= _LOGS.keys():
+        raise invalid("cluster_log_conf must have exactly one of dbfs and volumes; s3 is not served by this workspace")
+    ((kind, inner),) = conf.items()
+    found = inner.get("destination") if isinstance(inner, Mapping) else None
+    if not isinstance(found, str) or not found.startswith(_LOGS[kind]):
+        raise invalid(f"cluster_log_conf.{kind}.destination must begin with {_LOGS[kind]}")
+    return found

@@ -46,6 +46,7 @@ def settings(spec: DriverSpec, host_jar: Path) -> dict[str, str]:
         "spark.scheduler.mode": "FAIR",
         "spark.sql.warehouse.dir": "dbfs:/user/hive/warehouse",
         "spark.ui.showConsoleProgress": "false",
+        "spark.executor.metrics.pollingInterval": "1s",  # else the memory of tasks below ten seconds is not told
         **spec.spark_conf,
         "spark.app.name": spec.cluster_id,
         "spark.master": f"local[{spec.cores}]",

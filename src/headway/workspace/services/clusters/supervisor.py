@@ -4,6 +4,7 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from headway.workspace.directory import Listener, TaskDriver
@@ -30,6 +31,11 @@ class ClusterSupervisor(Lifecycle):
     def on_ended(self, listener: Listener) -> None:
         """See ClusterDirectory."""
         self._on_ended.append(listener)
+
+    def on_kept(self, listener: Callable[[str, str, Path], None]) -> None:
+        """Call `listener(cluster_id, driver's name, folder)` when a driver has ended and what it wrote lies in
+        `folder`."""
+        self._on_kept.append(listener)
 
     def state(self, cluster_id: str) -> str:
         """See ClusterDirectory."""
