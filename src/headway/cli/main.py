@@ -18,6 +18,7 @@ from headway.cli import (
     plans,
     project,
     releases,
+    report,
     serve,
     signing,
     workspace,
@@ -64,6 +65,7 @@ signing.register(app)
 line.register(app)
 demo.register(app)
 serve.register(app)
+report.register(app)
 app.add_typer(ci.app_group, name="app", rich_help_panel=serve.PANEL)
 app.add_typer(ci.runs_group, name="runs", rich_help_panel=serve.PANEL)
 app.add_typer(workspace.app, name="workspace", rich_help_panel="The embedded workspace")

@@ -194,6 +194,7 @@ CATALOGUE: dict[str, Entry] = {
         Entry("REQUEST_INVALID", WRONG_USE, "the request cannot be used: {reason}"),
         Entry("RUN_UNKNOWN", WRONG_USE, "there is no run {run}", "`headway runs list` shows them."),
         Entry("STEP_UNKNOWN", WRONG_USE, "run {run} has no step {step}"),
+        Entry("WORKSPACE_NONE", WRONG_USE, "no workspace can be shown: {reason}"),
         Entry("RUN_STATE", WRONG_USE, "run {run} is {state}: it cannot be {action}"),
         Entry("APPROVAL_NOT_ASKED", WRONG_USE, "run {run} waits for no approval"),
         Entry(

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from headway.workspace.absolute_form import AbsoluteForm
-from headway.workspace.auth import ADMIN, Tokens
+from headway.workspace.auth import ADMIN, ContextAccess, Tokens
 from headway.workspace.catalogue import Catalogue
 from headway.workspace.database import open_database
 from headway.workspace.engine.engine import Engine
@@ -36,6 +36,8 @@ from headway.workspace.services.clusters.planning import Planning
 from headway.workspace.services.clusters.routes import ClusterRoutes
 from headway.workspace.services.clusters.store import ClusterStore
 from headway.workspace.services.clusters.supervisor import ClusterSupervisor, Watcher
+from headway.workspace.services.commands.routes import CommandRoutes
+from headway.workspace.services.commands.store import Contexts
 from headway.workspace.services.dbfs.routes import DbfsRoutes
 from headway.workspace.services.dbfs.store import DbfsStore
 from headway.workspace.services.files.routes import FilesRoutes
@@ -62,10 +64,14 @@ from headway.workspace.services.permissions.routes import PermissionRoutes
 from headway.workspace.services.permissions.store import Permissions
 from headway.workspace.services.secrets.routes import SecretRoutes
 from headway.workspace.services.secrets.store import SecretStore
+from headway.workspace.services.sql.routes import SqlRoutes
+from headway.workspace.services.sql.statements import Statements
+from headway.workspace.services.sql.store import WarehouseStore
 from headway.workspace.services.tokens.routes import TokenRoutes
 from headway.workspace.services.unity.routes import UnityRoutes
 from headway.workspace.services.unity.store import Metastore
 from headway.workspace.settings import WorkspaceSettings
+from headway.workspace.warehouse_clusters import WarehouseClusters
 
 
 class Workspace:
@@ -107,6 +113,9 @@ class Workspace:
         plan = Planning(catalogue, roots, settings.data / "clusters", self.secrets.reveal)
         self.clusters = ClusterSupervisor(clusters, fleet, plan, settings.data / "cluster-logs")
         self.watcher, self.history = Watcher(self.clusters), history
+        self.contexts = Contexts(self.clusters, ContextAccess(self.tokens, base_url))
+        self.clusters.on_ended(self.contexts.driver_ended)
+        self.warehouses, self.statements = WarehouseStore(database), Statements(self.clusters)
         place = cluster_places(clusters, settings.data / "cluster-logs")
         self.log_delivery = LogDelivery(clusters, self._folder)
         self.clusters.on_kept(self.log_delivery.ended)
@@ -120,6 +129,7 @@ class Workspace:
                 run.settings.get("job_clusters") or [],
                 folder,
                 int(run.details.get("repair_count", 0)),
+                lambda warehouse_id: self._cluster_of_warehouse(run.creator, warehouse_id),
             ),
             Files(
                 self._local_file,
@@ -139,7 +149,9 @@ class Workspace:
         )
         job_routes = JobRoutes(self.jobs, catalogue.check, self.scheduler.changed)
         libraries = LibraryStore(database)
-        self.permissions.sources.update(object_sources(self.jobs, self.runs, clusters, self.files, libraries))
+        self.permissions.sources.update(
+            object_sources(self.jobs, self.runs, clusters, self.files, libraries, self.warehouses)
+        )
         services = (
             PermissionRoutes(self.permissions),
             FsRoutes(VolumeFiles(settings.volumes, (settings.dbfs,), drafts)),
@@ -147,6 +159,10 @@ class Workspace:
             DbfsRoutes(self.dbfs),
             FilesRoutes(self.files),
             ClusterRoutes(clusters, self.clusters, catalogue),
+            CommandRoutes(self.contexts),
+            SqlRoutes(
+                self.warehouses, self.statements, WarehouseClusters(self.clusters, next(iter(catalogue.runtimes), ""))
+            ),
             job_routes,
             RunRoutes(
                 self.jobs,
@@ -169,6 +185,7 @@ class Workspace:
 
     def recover(self) -> None:
         """Take up what an earlier process left: drivers that live, runs on them, runs that wait. End the rest."""
+        self.clusters.on_started(self.contexts.driver_taken_over)
         adopted = self.clusters.adopt()
         end_leftovers(self.settings.data / "clusters", adopted)
         self.fleet.open()
@@ -185,6 +202,8 @@ class Workspace:
         self.watcher.close()
         self.log_delivery.close()
         self.engine.close()
+        self.statements.close()
+        self.contexts.close()
         self.clusters.close()
         if self.history is not None:
             self.history.close()
@@ -217,6 +236,15 @@ class Workspace:
         if found is None or found.object_type != "NOTEBOOK":
             raise ApiError("RESOURCE_DOES_NOT_EXIST", f"Unable to access the notebook {path}: it does not exist.")
         return found.path, found.language or "PYTHON", self.files.read(found).decode("utf-8", "replace")
+
+    def _cluster_of_warehouse(self, user: str, warehouse_id: str) -> str:
+        """The cluster of a warehouse that this user may use. Raise ApiError."""
+        found = self.warehouses.get(warehouse_id)
+        principal = self.identity.principal(user)
+        if principal is None:
+            raise ApiError("PERMISSION_DENIED", f"{user} is not a user of this workspace any more", 403)
+        self.permissions.check(principal, "warehouses", warehouse_id, "CAN_USE")
+        return found.cluster_id
 
     def _list_dbfs(self, path: str) -> list[tuple[str, bool, int]]:
         return [(found.path, found.is_dir, found.size) for found in self.dbfs.list(path)]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from headway.workspace.directory import ClusterDirectory, TaskDriver
+from headway.workspace.errors import missing
 from headway.workspace.runtime.tasks import DriverFailed
 
 __all__ = ["Clusters", "Fleet", "RunClusters", "TaskDriver"]
@@ -49,12 +50,26 @@ class Clusters(ClusterDirectory, Protocol):
         """The clusters that a run made for itself and that still live: key → id."""
 
 
+def no_warehouses(warehouse_id: str) -> str:
+    """The cluster of a warehouse, where there are none. Raise ApiError."""
+    raise missing(f"SQL warehouse {warehouse_id} does not exist.")
+
+
 class RunClusters:
-    """The clusters of one run. `folder` is the run's: each job cluster's logs and event log are kept there."""
+    """The clusters of one run. `folder` is the run's: each job cluster's logs and event log are kept there.
+    `warehouse` gives the cluster of a SQL warehouse, if the run's user may use it; it may raise ApiError."""
 
     def __init__(
-        self, clusters: Clusters, run_id: int, creator: str, shared: Iterable[Any], folder: Path, repair: int = 0
+        self,
+        clusters: Clusters,
+        run_id: int,
+        creator: str,
+        shared: Iterable[Any],
+        folder: Path,
+        repair: int = 0,
+        warehouse: Callable[[str], str] = no_warehouses,
     ) -> None:
+        self._warehouse = warehouse
         self._clusters, self._run_id, self._creator, self._folder = clusters, run_id, creator, folder
         self.shared: dict[str, Mapping[str, Any]] = {entry["job_cluster_key"]: entry["new_cluster"] for entry in shared}
         # Each repair has clusters of its own; what those before it wrote is kept beside theirs.
@@ -71,13 +86,15 @@ class RunClusters:
     def driver(self, key: str, settings: Mapping[str, Any], on_cluster: Callable[[str], None]) -> Iterator[TaskDriver]:
         """The driver for an attempt of the task `key`; `on_cluster` is told the cluster's id before it has started.
 
-        Raise DriverFailed, or ApiError where `existing_cluster_id` names none.
+        Raise DriverFailed, or ApiError where `existing_cluster_id` or `warehouse_id` names none that may be used.
         """
         name = settings.get("job_cluster_key")
         if settings.get("existing_cluster_id"):
             cluster_id = str(settings["existing_cluster_id"])
         elif name:
             cluster_id = self._made_as(name, self.shared[name])
+        elif "new_cluster" not in settings:
+            cluster_id = self._warehouse(str(settings["sql_task"]["warehouse_id"]))
         else:
             cluster_id = self._made_as(key, settings["new_cluster"])
         try:

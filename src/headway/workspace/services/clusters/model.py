@@ -21,6 +21,7 @@ MOVES: Mapping[str, frozenset[str]] = {
 }
 ENDED = (TERMINATING, TERMINATED)
 UI, API, JOB = "UI", "API", "JOB"
+SQL = "SQL"  # a warehouse's: it is in no list unless it is asked for
 SOURCES = (UI, API, JOB)
 
 

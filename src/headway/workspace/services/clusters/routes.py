@@ -94,13 +94,13 @@ class ClusterRoutes:
 
     def edit(self, call: Call) -> Data:
         """Another spec in the place of the old one; a running cluster is restarted with it."""
-        cluster = self._store.get(text(call.data, "cluster_id"))
+        cluster = self._own(call)
         self._supervisor.edit(cluster.cluster_id, self._checked(call.data), call.user)
         return {}
 
     def update(self, call: Call) -> Data:
         """Some fields of the spec."""
-        cluster = self._store.get(text(call.data, "cluster_id"))
+        cluster = self._own(call)
         given = call.data.get("cluster") or {}
         if not isinstance(given, dict):
             raise malformed("Could not parse request object: Expected object for field cluster")
@@ -135,7 +135,7 @@ class ClusterRoutes:
 
     def permanent_delete(self, call: Call) -> Data:
         """End one and forget it."""
-        cluster = self._store.get(text(call.data, "cluster_id"))
+        cluster = self._own(call)
         if cluster.pinned_by is not None:
             raise invalid(f"Cluster {cluster.cluster_id} is pinned: unpin it first")
         self._supervisor.remove(cluster.cluster_id, model.by_user(call.user))
@@ -203,6 +203,13 @@ class ClusterRoutes:
         if query.offset:
             result["prev_page_token"] = str(max(0, query.offset - query.limit))
         return result
+
+    def _own(self, call: Call) -> Cluster:
+        """The cluster that a request names, which is no warehouse's: that is changed by way of its warehouse."""
+        cluster = self._store.get(text(call.data, "cluster_id"))
+        if cluster.source == model.SQL:
+            raise invalid(f"Cluster {cluster.cluster_id} is that of a SQL warehouse: change or delete the warehouse")
+        return cluster
 
     def _checked(self, given: Data) -> Data:
         spec = model.checked_spec(given)

@@ -7,7 +7,7 @@ from sqlalchemy import Engine, Select, delete, func, insert, select, update
 
 from headway.workspace.errors import invalid
 from headway.workspace.services.clusters.listing import EventQuery, ListQuery
-from headway.workspace.services.clusters.model import JOB, TERMINATED, Cluster
+from headway.workspace.services.clusters.model import JOB, SQL, TERMINATED, Cluster
 from headway.workspace.services.clusters.tables import cluster_events, clusters
 
 
@@ -58,7 +58,7 @@ class ClusterStore:
 
     def recent(self, all_purpose: int = 200, job: int = 30) -> list[Cluster]:
         """As clusters/list 2.0 gives them: those that live or are pinned, then the newest of those that have ended."""
-        query = select(clusters).where(~clusters.c.deleted)
+        query = select(clusters).where(~clusters.c.deleted, clusters.c.source != SQL)
         lives = (clusters.c.state != TERMINATED) | clusters.c.pinned_by.is_not(None)
         order = (clusters.c.created_ms.desc(), clusters.c.cluster_id)
         found = self._all(query.where(lives).order_by(*order))
@@ -75,6 +75,8 @@ class ClusterStore:
             found = found.where(clusters.c.state.in_(query.states))
         if query.sources:
             found = found.where(clusters.c.source.in_(query.sources))
+        else:
+            found = found.where(clusters.c.source != SQL)
         if query.pinned is not None:
             pinned = clusters.c.pinned_by.is_not(None)
             found = found.where(pinned if query.pinned else ~pinned)

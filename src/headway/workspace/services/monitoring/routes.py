@@ -35,8 +35,8 @@ class MonitoringRoutes:
             Endpoint("GET", "/headway/runs/metrics", self.metrics, ("2.1",)),
             Endpoint("GET", "/headway/runs/logs", self.run_logs, ("2.1",)),
             Endpoint("GET", "/headway/clusters/logs", self.cluster_logs, ("2.1",)),
-            Endpoint("GET", "/sparkui/{cluster_id}", self.ui, root=True, browser=True),
-            Endpoint("GET", "/sparkui/{cluster_id}/{path:path}", self.ui, root=True, browser=True),
+            Endpoint("GET", "/sparkui/{cluster_id}", self.ui, root=True, browser=True, waits=True),
+            Endpoint("GET", "/sparkui/{cluster_id}/{path:path}", self.ui, root=True, browser=True, waits=True),
         ]
 
     def metrics(self, call: Call) -> Data:
