@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from databricks.sdk import WorkspaceClient
-from databricks.sdk.errors.base import DatabricksError
 from rich.console import Console
 from rich.table import Table
 
@@ -84,6 +82,9 @@ def logs(
 
 def _get(data: Path, path: str, **query: Any) -> dict[str, Any]:
     """Ask the workspace that runs on `data`, as its administrator. Raise HeadwayError WORKSPACE_NOT_RUNNING."""
+    from databricks.sdk import WorkspaceClient
+    from databricks.sdk.errors.base import DatabricksError
+
     found = status(data.resolve())
     if found.url is None or found.token_file is None:
         raise HeadwayError("WORKSPACE_NOT_RUNNING", data=data)

@@ -133,9 +133,8 @@ class Endpoint:
     `needs` is what the caller must hold, `shows` what it sees of the answer, `grants` what it may give along; `admin`
     lets only administrators in; `public` lets everybody in, also without a token. `upload` is the most bytes of a body
     that is streamed to disk (0: bodies are fields, at most 10 MB), which is `raw` whatever its type or may be a form.
-    `waits`: its handler may wait for long, so it gets a thread beside those of the others.
-    `root` serves `path` as it stands, without `/api/VERSION`. `browser` asks whom it does not know to sign in as
-    browsers do, with the user `token` and a token as the password.
+    `waits`: its handler may wait for long, so it gets a thread beside those of the others. `root` serves `path` without
+    `/api/VERSION`. `browser` asks whom it does not know to sign in as browsers do, as `token` with a token.
     """
 
     method: str
@@ -227,9 +226,8 @@ async def _caller(endpoint: Endpoint, request: Request, door: Door) -> Principal
     try:
         return known if known is not None else await run_in_threadpool(door.tokens.principal, authorization)
     except ApiError as error:
-        if not endpoint.browser:
-            raise
-        raise ApiError(error.error_code, error.message, 401, {"WWW-Authenticate": _SIGN_IN}) from None
+        asked = ApiError(error.error_code, error.message, 401, {"WWW-Authenticate": _SIGN_IN})
+        raise asked if endpoint.browser else error from None
 
 
 def _enter(endpoint: Endpoint, call: Call) -> Response:
