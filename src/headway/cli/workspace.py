@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from headway.cli import runtimes
+from headway.cli import observing, runtimes
 from headway.cli.output import Format, Output, Result, progress, show
 from headway.workspace.mailing import mail_server
 from headway.workspace.process import Status, start, status, stop
@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 
 app.add_typer(runtimes.app, name="runtime")
+observing.register(app)
 
 Data = Annotated[
     Path,
@@ -91,6 +92,10 @@ def start_command(
     ] = None,
     tls_cert: Annotated[Path | None, typer.Option(help="Serve https with this certificate (PEM).")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Its key (PEM), where it is a file of its own.")] = None,
+    node_types: Annotated[
+        Path | None,
+        typer.Option(help="TOML file of node types, whose workers may come from spark://, k8s:// or yarn."),
+    ] = None,
     output: Output = Format.TEXT,
 ) -> None:
     """Start it in the background and wait until it answers. The first start makes an admin token."""
@@ -108,6 +113,7 @@ def start_command(
         smtp_password_file=smtp_password_file,
         mail_from=mail_from,
         keep_runs_days=keep_runs_days,
+        node_types=node_types,
     )
     mail_server(smtp_url, smtp_password_file, mail_from)  # what is wrong with it is told here, not in a log
     show(_result("workspace start", start(settings, progress())), output)

@@ -13,8 +13,10 @@ import uvicorn
 from headway.core.errors import HeadwayError
 from headway.workspace.auth import ensure_admin_token
 from headway.workspace.catalogue import NODE_TYPES, Catalogue
+from headway.workspace.node_types import read_node_types
 from headway.workspace.process import announce
 from headway.workspace.runtime.fleet import DriverFleet
+from headway.workspace.runtime.history import HistoryServer
 from headway.workspace.runtime.hostjar import prepare
 from headway.workspace.runtime.runtimes import Runtimes, default_runtime
 from headway.workspace.runtime.tasks import FileRoots
@@ -39,8 +41,11 @@ def main() -> None:
     prepare(runtime, settings.cache, lambda message: print(message, flush=True))  # noqa: T201  (start-up progress)
     roots = FileRoots(settings.dbfs, settings.files, settings.volumes)
     fleet = DriverFleet(runtime, roots, settings.cache, settings.data / "clusters", settings.standby)
-    catalogue = Catalogue(Runtimes(runtime, settings.cache), {size.node_type_id: size for size in NODE_TYPES})
-    workspace = Workspace(settings, catalogue, fleet, url)
+    file = settings.node_type_file
+    node_types = read_node_types(file) if file else {size.node_type_id: size for size in NODE_TYPES}
+    catalogue = Catalogue(Runtimes(runtime, settings.cache), node_types)
+    history = HistoryServer(runtime, settings.cache, settings.data / "history")
+    workspace = Workspace(settings, catalogue, fleet, url, history=history)
     token_file = ensure_admin_token(workspace.tokens, settings.data)
     trust = certificate.cert if certificate and settings.tls_self_signed else None
     app = create_app(workspace, lambda: announce(settings.data, url, os.getpid(), token_file, trust))

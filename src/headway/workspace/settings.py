@@ -14,7 +14,8 @@ MAX_BODY_BYTES = 10 * 1024 * 1024
 class WorkspaceSettings:
     """`data` holds everything the workspace keeps. `port` 0 takes a free one. `allow_download` are host names (shell
     patterns) that libraries may be pulled from although their address is private. `standby` drivers are kept warm.
-    `tls_cert` and `tls_key` are PEM files to serve https with; `tls_self_signed` makes them.
+    `tls_cert` and `tls_key` are PEM files to serve https with; `tls_self_signed` makes them. `node_types` is a file
+    of more node types; that of the data folder where it is None.
 
     `allow_webhook` are such hosts for notifications. Mail goes by `smtp_url` (see `mailing.mail_server`) from
     `mail_from`, nowhere where that is empty. Runs are kept for `keep_runs_days` after their end, 0: for ever."""
@@ -33,6 +34,7 @@ class WorkspaceSettings:
     smtp_password_file: Path | None = None
     mail_from: str = "headway@localhost"
     keep_runs_days: int = 60
+    node_types: Path | None = None
 
     def to_json(self) -> dict[str, Any]:
         """What `from_json` reads; paths are absolute."""
@@ -43,6 +45,12 @@ class WorkspaceSettings:
         """Settings that another process wrote."""
         known = {found.name: found.type for found in fields(cls)}
         return cls(**{name: _typed(known[name], value) for name, value in data.items() if name in known})
+
+    @property
+    def node_type_file(self) -> Path | None:
+        """The file of more node types, if there is one."""
+        own = self.data / "node-types.toml"
+        return self.node_types or (own if own.exists() else None)
 
     @property
     def keys(self) -> Path:
