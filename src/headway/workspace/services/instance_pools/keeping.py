@@ -243,7 +243,13 @@ class PoolDrivers:
             spec.cores,
             spec.quick,
         )
-        return same and not spec.env and not spec.secret_conf and session_settings(spec) == spec.spark_conf
+        return (
+            same
+            and spec.executors is None
+            and not spec.env
+            and not spec.secret_conf
+            and session_settings(spec) == spec.spark_conf
+        )
 
     def _spec(self, pool: Pool, name: str) -> DriverSpec:
         size = self._catalogue.node_type(pool.node_type_id)
