@@ -34,7 +34,7 @@ def request(method: str, path: str, token: str = "", body: object = None) -> str
     return "\r\n".join([*lines, "", payload])
 
 
-def put(port: int, requests: list[str], connections: int, seconds: float = 1.0) -> Load:
+def put(port: int, requests: list[str], connections: int, seconds: float = 0.4) -> Load:
     """Load the server on a port of loopback, from a second process."""
     asked = {"host": "127.0.0.1", "port": port, "requests": requests, "connections": connections, "seconds": seconds}
     done = subprocess.run(
