@@ -84,7 +84,8 @@ class Environment:
     environment whose gates a release must have passed before it may come here. `approval` says that a named person has
     to accept the exact plan first. `trigger_pause_status` is that of every schedule, trigger and continuous job which
     does not say its own; where neither says, what stands is kept. `jobs` are its own definitions where the jobs are
-    those of a bundle, whose targets may differ in anything; None where the application's count.
+    those of a bundle, whose targets may differ in anything; None where the application's count. `bundle_target` is that
+    target, `bundle_user` whom the bundle's `${workspace.current_user…}` means.
     """
 
     name: str
@@ -96,6 +97,8 @@ class Environment:
     after: str | None = None
     approval: bool = False
     trigger_pause_status: Literal["PAUSED", "UNPAUSED"] | None = None
+    bundle_target: str | None = None
+    bundle_user: str | None = None
     jobs: "Mapping[str, JobDefinition] | None" = None
 
 
@@ -103,7 +106,8 @@ class Environment:
 class DeploySettings:
     """Where artifacts go in a workspace: `target` is where jobs read them, `library_folder` the workspace libraries,
     `notebook_folder` the imported notebooks (one folder per version beneath it); `node_type_id` is that of the cluster
-    which copies artifacts; a stream that was started again must run for `settle_seconds`."""
+    which copies artifacts; a stream that was started again must run for `settle_seconds`. `bundle` is a Databricks
+    bundle's file, whose jobs count instead of those of `jobs`; `bundle_ignore` what of it stays with the bundle."""
 
     jobs: str = "jobs/*.yml"
     target: str = "dbfs:/FileStore/job-jars"
@@ -111,6 +115,8 @@ class DeploySettings:
     notebook_folder: str = "/Shared/headway"
     node_type_id: str = "local.small"
     settle_seconds: float = 30
+    bundle: str | None = None
+    bundle_ignore: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -127,13 +133,15 @@ class SigningSettings:
 class JobDefinition:
     """One job as the repository defines it. `settings` are those of the Jobs API 2.2, with unresolved references.
 
-    `lines` gives the line of each field by its dotted path (`tasks.0.job_cluster_key`).
+    `lines` gives the line of each field by its dotted path (`tasks.0.job_cluster_key`), `files` the file of those that
+    stand in another one than the job.
     """
 
     key: str
     settings: Mapping[str, Json]
     location: Location
     lines: Mapping[str, int] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

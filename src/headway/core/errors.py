@@ -188,6 +188,13 @@ CATALOGUE: dict[str, Entry] = {
         Entry("RUN_UNKNOWN", WRONG_USE, "there is no run {run}", "`headway runs list` shows them."),
         Entry("STEP_UNKNOWN", WRONG_USE, "run {run} has no step {step}"),
         Entry("WORKSPACE_NONE", WRONG_USE, "no workspace can be shown: {reason}"),
+        Entry("FILES_EXIST", WRONG_USE, "{files} exists and is not overwritten", "--force overwrites it."),
+        Entry(
+            "TESTED_ANOTHER",
+            WRONG_USE,
+            "{path} does not tell of the tests of commit {commit}: {reason}",
+            "`headway test --commit … --save …` writes it.",
+        ),
         Entry("RUN_STATE", WRONG_USE, "run {run} is {state}: it cannot be {action}"),
         Entry("APPROVAL_NOT_ASKED", WRONG_USE, "run {run} waits for no approval"),
         Entry(

@@ -62,7 +62,7 @@ def examine(
     with step(emit, "verify", str(release.version), environment.name) as note:
         found = require_genuine(store, release, app.signing)
         note.detail = f"signed by {found.signer[:12]}" if found.signer else "digests; not signed"
-    with step(emit, "compatibility", f"{len(app.jobs)} jobs", environment.name) as note:
+    with step(emit, "compatibility", f"{len(app.jobs_in(environment))} jobs", environment.name) as note:
         examination = compatibility(store, app, environment, connection, release)
         for allowed in examination.mismatches:
             if allowed.allowed:
