@@ -18,7 +18,7 @@ from typing import Any
 
 from sqlalchemy import insert
 
-from bench.load import Load, put, request
+from bench.load import Generator, Load, request
 from bench.rows import Row
 from headway.workspace.database import open_database, runs
 from headway.workspace.process import start, stop
@@ -79,6 +79,7 @@ def measure(say: Callable[[str], None]) -> list[Row]:
     found: dict[str, Load] = {}
     with ExitStack() as stack, tempfile.TemporaryDirectory() as scratch:
         servers: dict[str, Server] = {}
+        generator = stack.enter_context(Generator())
         for size in SIZES:
             say(f"bench: the API: a workspace with {size} jobs")
             servers[f"headway {size}"] = stack.enter_context(_ours(Path(scratch) / str(size), size))
@@ -90,7 +91,7 @@ def measure(say: Callable[[str], None]) -> list[Row]:
                 for count in CONNECTIONS:
                     for name, server in servers.items():
                         if kind in server.kinds:
-                            load = put(server.port, server.kinds[kind], count)
+                            load = generator.put(server.port, server.kinds[kind], count)
                             key = f"{name} {kind} {count}"
                             if key not in found or load.per_second > found[key].per_second:
                                 found[key] = load
