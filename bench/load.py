@@ -1,7 +1,8 @@
 """A load generator: HTTP requests again and again over a number of connections. In a process of its own.
 
-`python -m bench.load` reads lines of `{"host", "port", "requests": [text, …], "connections", "seconds"}` from standard input;
-each connection goes round the requests. For each it prints `{"requests", "errors", "seconds", "latencies_ms": {"p50", "p99"}}`.
+`python -m bench.load` reads lines of `{"host", "port", "requests": [text, …], "connections", "seconds"}`; each
+connection goes round the requests. For each line it prints `{"requests", "errors", "seconds", "latencies_ms": {"p50",
+"p99"}}`.
 """
 
 import asyncio
