@@ -23,7 +23,7 @@ from headway.workspace.engine.timers import Timers
 from headway.workspace.engine.watching import files_at
 from headway.workspace.errors import ApiError, invalid, not_implemented
 from headway.workspace.guards import guarded
-from headway.workspace.http import Door, answer_error, routes
+from headway.workspace.http import Door, Shortcut, answer_error, routes
 from headway.workspace.keys import Vault, key
 from headway.workspace.observed import LiveDrivers, cluster_places, task_places
 from headway.workspace.ownership import object_sources
@@ -57,7 +57,6 @@ from headway.workspace.services.jobs.routes import JobRoutes
 from headway.workspace.services.jobs.run_routes import RunRoutes
 from headway.workspace.services.jobs.run_store import RunStore
 from headway.workspace.services.jobs.store import JobStore
-from headway.workspace.services.jobs.writing import Writer
 from headway.workspace.services.libraries.routes import LibraryRoutes
 from headway.workspace.services.libraries.store import LibraryStore
 from headway.workspace.services.mlflow.routes import TrackingRoutes
@@ -76,6 +75,7 @@ from headway.workspace.services.unity.routes import UnityRoutes
 from headway.workspace.services.unity.store import Metastore
 from headway.workspace.settings import WorkspaceSettings
 from headway.workspace.warehouse_clusters import WarehouseClusters
+from headway.workspace.writing import Writer
 
 
 class Workspace:
@@ -104,11 +104,11 @@ class Workspace:
         self.permissions = Permissions(database, self.identity)
         self.door = Door(self.tokens, self.permissions, drafts)
         self.dbfs = DbfsStore(settings.dbfs, drafts)
-        self.files = FilesStore(database, settings.files, drafts)
+        writer = Writer(database)
+        self.files = FilesStore(database, settings.files, drafts, writer)
         for folder in ("/Shared", "/Users", f"/Users/{ADMIN}"):
             self.files.mkdirs(folder)
         self.identity.came = lambda name: self.files.mkdirs(f"/Users/{name}", name)
-        writer = Writer(database)
         self.jobs, self.runs = JobStore(database, writer), RunStore(database, writer)
         launcher = Launcher(self.jobs.job, self.runs)
         roots = FileRoots(settings.dbfs, settings.files, settings.volumes)
@@ -285,11 +285,10 @@ def create_app(workspace: Workspace, on_start: Callable[[], None] = lambda: None
         yield
         workspace.close()
 
+    served = routes(workspace.endpoints, workspace.door)
     return Starlette(
-        routes=[
-            *routes(workspace.endpoints, workspace.door),
-        ],
-        middleware=[Middleware(AbsoluteForm)],
+        routes=served,
+        middleware=[Middleware(AbsoluteForm), Middleware(Shortcut, served)],
         lifespan=lifespan,
         exception_handlers={404: _not_served, 405: _not_served},
     )
