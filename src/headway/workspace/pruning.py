@@ -10,8 +10,8 @@ from headway.workspace.database import open_database
 from headway.workspace.engine.retention import DAY_MS, prune
 from headway.workspace.services.clusters.store import ClusterStore
 from headway.workspace.services.jobs.run_store import RunStore
-from headway.workspace.services.jobs.writing import Writer
 from headway.workspace.services.secrets.store import forget_runs
+from headway.workspace.writing import Writer
 
 
 def prune_workspace(database: Engine, runs: RunStore, clusters: ClusterStore, data: Path, before_ms: int) -> int:
