@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-# What shares a driver, a workspace or a browser is run by one worker, one after the other, the longest first: two workers
-# have at most two drivers of tests at a time.
+# What shares a driver, a workspace or a browser is run by one worker, one after the other, the longest first: two
+# workers have at most two drivers of tests at a time.
 _TOGETHER = ("spark", "acceptance", "pipeline", "web", "contract", "api")
 _HERE = Path(__file__).parent
 
