@@ -75,6 +75,9 @@ NEEDS: Mapping[str, Need] = {
     "POST /sql/statements": _STATEMENT,
     "POST /sql/statements/": _STATEMENT,
     "GET /policies/clusters/get": Need("cluster-policies", "policy_id", "CAN_USE"),
+    "GET /repos/{repo_id}": Need("repos", "repo_id", "CAN_READ"),
+    "PATCH /repos/{repo_id}": Need("repos", "repo_id", "CAN_EDIT"),
+    "DELETE /repos/{repo_id}": Need("repos", "repo_id", "CAN_MANAGE"),
     "GET /workspace/get-status": _READ,
     "GET /workspace/export": _READ,
     "GET /workspace/list": _READ,
@@ -116,11 +119,13 @@ OPEN = (
     "GET /clusters/spark-versions", "GET /clusters/list-node-types", "GET /clusters/list-zones",
     "GET /libraries/list", "GET /libraries/status",
     "POST /sql/warehouses",
+    "POST /repos", "GET /repos",
     "POST /telemetry-ext",
 )  # fmt: skip
 OPEN_BELOW = (
     "/preview/scim/", "/token/", "/secrets/", "/permissions/", "/dbfs/", "/fs/",
     "/mlflow/", "/mlflow-artifacts/", "/unity-catalog/", "/sql/statements/", "/notification-destinations",
+    "/git-credentials",
 )  # fmt: skip
 
 
