@@ -159,9 +159,9 @@ class Ci:
     url: str = ""
     module: str = "headway.cli"
 
-    def start(self) -> "Ci":
+    def start(self, more: tuple[str, ...] = ()) -> "Ci":
         """Start it and wait until it answers."""
-        self.process = self._process("serve", "--port", "0", "--data", str(self.folder / "server"))
+        self.process = self._process("serve", "--port", "0", "--data", str(self.folder / "server"), *more)
         found = until(self._ready, 60)
         self.url = found
         return self

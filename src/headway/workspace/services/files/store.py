@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import threading
 import uuid
 from pathlib import Path
 from typing import BinaryIO
@@ -24,6 +25,7 @@ class FilesStore:
 
     def __init__(self, engine: Engine, root: Path, drafts: Path) -> None:
         self._engine, self._root, self._drafts = engine, root, drafts
+        self._writing = threading.Lock()  # two that make one path at once: the second finds it there
         for folder in (root, drafts):
             folder.mkdir(parents=True, exist_ok=True)
 
@@ -106,7 +108,7 @@ class FilesStore:
         try:
             with draft.open("xb") as target:
                 shutil.copyfileobj(content, target, 1 << 20)
-            with self._engine.begin() as connection:
+            with self._writing, self._engine.begin() as connection:
                 self._check_parent(connection, name)
                 row = connection.execute(select(objects).where(objects.c.path == name)).one_or_none()
                 old = None if row is None else self._replaced(WorkspaceObject(**row._mapping), object_type, overwrite)
@@ -158,7 +160,7 @@ class FilesStore:
         local = confined(self._root, name)
         parts = name.strip("/").split("/") if name != "/" else []
         paths = ["/" + "/".join(parts[:count]) for count in range(1, len(parts) + 1)]
-        with self._engine.begin() as connection:
+        with self._writing, self._engine.begin() as connection:
             query = select(objects.c.path, objects.c.object_type).where(objects.c.path.in_(paths))
             known = {row.path: row.object_type for row in connection.execute(query)}
             for part in paths:
