@@ -9,7 +9,7 @@ import pytest
 from databricks.sdk.errors import InvalidParameterValue, ResourceDoesNotExist
 from databricks.sdk.service import jobs
 
-from headway.workspace.runtime.tasks import DriverFailed, TaskRequest
+from headway.workspace.runtime.tasks import DriverFailed, LocalLibrary, TaskRequest
 from support.job_making import CLUSTER, create, ended, fail, results, task, wait_for_cancel
 from support.served_workspace import KEY, FunctionDriver, FunctionFleet, Served, serving, until
 
@@ -104,7 +104,9 @@ def test_a_library_is_held_for_a_run_that_has_started(served: Served) -> None:
 
     def read_late(_: FunctionDriver, request: TaskRequest, __: threading.Event) -> None:
         client.dbfs.delete("dbfs:/held.jar")
-        seen.append(request.libraries[0].path.read_bytes())
+        held = request.libraries[0]
+        assert isinstance(held, LocalLibrary)
+        seen.append(held.path.read_bytes())
 
     served.fleet.acts["reader"] = read_late
     job_id = create(client, task("reader", libraries=[{"jar": "dbfs:/held.jar"}]))

@@ -28,6 +28,7 @@ package demo
 import org.apache.spark.sql.SparkSession
 object Answer {{ val value = {answer} }}
 object Main {{
+  @volatile var spinning = true
   def main(arguments: Array[String]): Unit = {{
     val spark = SparkSession.builder().getOrCreate()
     import spark.implicits._
@@ -36,6 +37,9 @@ object Main {{
       case "swallow" => try System.exit(4) catch {{ case _: Throwable => println("caught") }}
       case "stop" => spark.stop(); println(spark.range(3).count())
       case "throw" => throw new IllegalStateException("no good")
+      case "print" => (1 to arguments(1).toInt).foreach(_ => println("x" * (1 << 20)))
+      case "spin" => println("spinning"); while (Main.spinning) {{}}
+      case "cat" => println(java.nio.file.Files.readString(java.nio.file.Path.of(arguments(1))))
       case "sleep" => println("asleep"); spark.range(2).foreach((_: java.lang.Long) => Thread.sleep(60000))
       case "stream" =>
         spark.readStream.text("dbfs:/stream/in").writeStream

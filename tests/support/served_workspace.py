@@ -21,7 +21,7 @@ from headway.workspace.runtime.tasks import (
     ContextLanguage,
     DriverFailed,
     DriverSpec,
-    LocalLibrary,
+    Library,
     NotebookTask,
     Runtime,
     TaskOutcome,
@@ -79,7 +79,7 @@ class FunctionDriver:
 
     def create_context(
         self,
-        libraries: tuple[LocalLibrary, ...] = (),
+        libraries: tuple[Library, ...] = (),
         context: Mapping[str, str] | None = None,
         api: ApiAccess | None = None,
     ) -> str:

@@ -66,6 +66,7 @@ def _on(
         known=known,
         task_values=scope.task_values,
         user=scope.run.creator,
+        env=_variables(scope, row),
     )
     asked = request(row.settings, scope.run.parameters, job_parameters, situation, scope.parts.files, scope.folder)
     if switch.reason is not None:
@@ -114,6 +115,13 @@ def _redacted(outcome: TaskOutcome, redact: Callable[[str], str]) -> TaskOutcome
     )
 
 
+def _variables(scope: RunScope, row: RunRecord) -> Mapping[str, str]:
+    """The environment variables that the settings of the task's own cluster, or its job's, give it."""
+    shared = {entry["job_cluster_key"]: entry["new_cluster"] for entry in scope.run.settings.get("job_clusters") or []}
+    spec = row.settings.get("new_cluster") or shared.get(row.settings.get("job_cluster_key", "")) or {}
+    return spec.get("spark_env_vars") or {}
+
+
 def _cancel(driver: Any, run_id: str) -> None:
     try:
         driver.cancel(run_id)
@@ -135,4 +143,4 @@ def told(outcome: TaskOutcome, switch: Cancellation) -> TaskEnd:
         result, message = switch.reason or ("CANCELED", "Run cancelled.")
         return TaskEnd(result, message, output=output)
     output |= {"error": outcome.error, "error_trace": outcome.error_trace}
-    return TaskEnd("FAILED", outcome.error, output=output, values=outcome.task_values)
+    return TaskEnd("FAILED", outcome.error, outcome.code or None, output, values=outcome.task_values)

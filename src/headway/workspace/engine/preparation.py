@@ -1,16 +1,16 @@
 """From a task's settings to what a driver is asked: parameters resolved, files found, libraries held fast."""
 
-import shutil
 from collections import ChainMap
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from headway.workspace.engine import references
 from headway.workspace.engine.bodies import Asked, CannotRun, task_of
+from headway.workspace.engine.libraries import library
 from headway.workspace.errors import ApiError
-from headway.workspace.runtime.tasks import ApiAccess, LocalLibrary, TaskRequest
+from headway.workspace.runtime.tasks import ApiAccess, TaskRequest
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,8 @@ class Files:
 @dataclass(frozen=True)
 class Situation:
     """Where a task runs: its run and itself. `known` is what its references mean, without the job's parameters;
-    `task_values` are those that the tasks before it kept, by task key; `user` in whose name it runs."""
+    `task_values` are those that the tasks before it kept, by task key; `user` in whose name it runs; `env`
+    its cluster's variables."""
 
     job_id: int
     run_id: int
@@ -44,6 +45,7 @@ class Situation:
     known: Mapping[str, str]
     task_values: Mapping[str, Mapping[str, Any]]
     user: str = ""
+    env: Mapping[str, str] = field(default_factory=dict)
 
 
 def request(
@@ -62,7 +64,7 @@ def request(
         given = references.resolve(dict(parameters), known)
         task = task_of(Asked(resolved, given, job_parameters, files.local, files.notebook))
         held = tuple(
-            _library(entry, files, folder / "libraries" / situation.task_key)
+            library(entry, files.local, folder / "libraries" / situation.task_key, situation.env)
             for entry in resolved.get("libraries") or []
         )
     except ApiError as error:
@@ -98,26 +100,3 @@ def log_file(folder: Path, task_key: str, attempt: int = 0, iteration: int | Non
 def record_file(log: Path) -> Path:
     """Where the cells of a notebook and what they showed are kept, beside its log."""
     return log.with_suffix(".cells.jsonl")
-
-
-def _library(entry: Mapping[str, Any], files: Files, folder: Path) -> LocalLibrary:
-    """A library as a file of the run's own, so that nothing done to the original reaches a run that has started."""
-    kind = next((kind for kind in ("jar", "whl", "egg") if kind in entry), None)
-    if kind is None:
-        named = ", ".join(entry) or "an empty entry"
-        raise CannotRun(
-            f"Library {named}: this workspace installs jar, whl and egg libraries only, for now",
-            "LIBRARY_INSTALLATION_ERROR",
-        )
-    path = str(entry[kind])
-    origin = files.local(path)
-    if not origin.is_file():
-        raise CannotRun(
-            f"Library installation failed: java.io.FileNotFoundException: no file at {path}",
-            "LIBRARY_INSTALLATION_ERROR",
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-    held = folder / origin.name
-    if not held.exists():
-        shutil.copyfile(origin, held)
-    return LocalLibrary(kind, held)  # type: ignore[arg-type]

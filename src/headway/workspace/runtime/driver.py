@@ -24,7 +24,7 @@ from headway.workspace.runtime.tasks import (
     ContextLanguage,
     DriverFailed,
     DriverSpec,
-    LocalLibrary,
+    Library,
     SubmitTask,
     TaskOutcome,
     TaskRequest,
@@ -68,7 +68,7 @@ class Driver:
         make_folders(spec)
         with (spec.folder / "logs" / "stdout").open("ab") as out, (spec.folder / "logs" / "stderr").open("ab") as err:
             process = subprocess.Popen(
-                launch.command(spec, prepared.jar, prepared.archive, LEASE_SECONDS),
+                launch.with_files(spec, launch.command(spec, prepared.jar, prepared.archive, LEASE_SECONDS)),
                 env=launch.environment(spec, os.environ),
                 cwd=spec.folder / "tmp",
                 stdin=subprocess.DEVNULL,
@@ -103,7 +103,7 @@ class Driver:
             message = messages.task(request, self._place())
         except ValueError as error:  # a library that cannot be used
             _append(request.log, f"{error}\n")
-            return TaskOutcome("FAILED", str(error))
+            return TaskOutcome("FAILED", str(error), code="LIBRARY_INSTALLATION_ERROR")
         answer = self._ask(message)
         if answer.get("tainted"):
             self.tainted = True
@@ -130,7 +130,7 @@ class Driver:
 
     def create_context(
         self,
-        libraries: tuple[LocalLibrary, ...] = (),
+        libraries: tuple[Library, ...] = (),
         context: Mapping[str, str] | None = None,
         api: ApiAccess | None = None,
     ) -> str:

@@ -1,7 +1,7 @@
 """The command line of a driver's JVM."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from headway.adapters.java import SPARK_OPTIONS
@@ -45,6 +45,7 @@ def settings(spec: DriverSpec) -> Mapping[str, str]:
         "spark.eventLog.rolling.enabled": "false",
         "spark.eventLog.compress": "false",
         "spark.hadoop.headway.dbfs.root": str(roots.dbfs),
+        "spark.hadoop.headway.volumes.root": str(roots.volumes),
         "spark.hadoop.headway.metastore": str(roots.metastore),
         "spark.hadoop.fs.dbfs.impl": "headway.host.DbfsFileSystem",
         "spark.hadoop.fs.AbstractFileSystem.dbfs.impl": "headway.host.Dbfs",
@@ -81,6 +82,14 @@ def command(spec: DriverSpec, host_jar: Path, archive: tuple[str, ...], lease_se
         str(lease_seconds),
         *zygote_command(spec.runtime),
     ]
+
+
+def with_files(spec: DriverSpec, command: Sequence[str]) -> list[str]:
+    """The same command, to which `/dbfs`, `/Volumes` and `/Workspace` are folders where the machine allows it."""
+    roots = spec.roots
+    folders = [f"dbfs={roots.dbfs}", f"Volumes={roots.volumes}", f"Workspace={roots.workspace}"]
+    program = str(Path(__file__).parent / "mounting.py")
+    return [sys.executable, "-I", "-S", program, str(spec.folder / "tmp" / "root"), *folders, "--", *command]
 
 
 def environment(spec: DriverSpec, inherited: Mapping[str, str]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from headway.workspace.runtime.overlays import overlay
+from headway.workspace.runtime.libraries import Installed, install
 from headway.workspace.runtime.pyside.kernel import statements
 from headway.workspace.runtime.pyside.results import DISPLAY_ROWS, grid
 from headway.workspace.runtime.tasks import (
@@ -16,7 +16,7 @@ from headway.workspace.runtime.tasks import (
     CommandOutcome,
     DriverSpec,
     JarTask,
-    LocalLibrary,
+    Library,
     NotebookRun,
     NotebookTask,
     PythonFileTask,
@@ -44,7 +44,8 @@ class Place:
 def task(request: TaskRequest, place: Place) -> Message:
     """A task's run. Raise ValueError where a library cannot be used."""
     asked = request.task
-    common = _common(request.run_id, request.log, request.libraries, place)
+    installed = install(request.libraries, place.spec.runtime, place.cache)
+    common = _common(request.run_id, request.log, installed, place)
     match asked:
         case JarTask():
             return {"op": "jar", "main_class": asked.main_class, "parameters": list(asked.parameters), **common}
@@ -53,7 +54,7 @@ def task(request: TaskRequest, place: Place) -> Message:
             named: Message = {"statements": statements(asked.statement) or [""]}
             named |= {"catalog": asked.catalog, "schema": asked.schema}
             return {"op": "sql", **named, "parameters": parameters, "row_limit": asked.row_limit, **common}
-    python = _python(request.run_id, request.log, request.libraries, request.context, request.api, place)
+    python = _python(request.run_id, request.log, installed, request.context, request.api, place)
     python["task_values"] = {key: dict(values) for key, values in request.task_values.items()}
     match asked:
         case PythonFileTask():
@@ -70,32 +71,32 @@ def task(request: TaskRequest, place: Place) -> Message:
 
 def context(
     context_id: str,
-    libraries: tuple[LocalLibrary, ...],
+    libraries: tuple[Library, ...],
     log: Path,
     told: Mapping[str, str],
     api: ApiAccess | None,
     place: Place,
 ) -> Message:
     """A context's start. Raise ValueError where a library cannot be used."""
-    python = _python(context_id, log, libraries, told, api, place) | {"kind": "repl", "path": "/"}
-    return {"op": "context", "python": python, **_common(context_id, log, libraries, place)}
+    installed = install(libraries, place.spec.runtime, place.cache)
+    python = _python(context_id, log, installed, told, api, place) | {"kind": "repl", "path": "/"}
+    return {"op": "context", "python": python, **_common(context_id, log, installed, place)}
 
 
-def _common(run_id: str, log: Path, libraries: tuple[LocalLibrary, ...], place: Place) -> Message:
-    jars = [str(library.path) for library in libraries if library.kind == "jar"]
+def _common(run_id: str, log: Path, installed: Installed, place: Place) -> Message:
+    jars = [str(jar) for jar in installed.jars]
     return {"run": run_id, "log": str(log), "jars": jars, "conf": dict(place.settings)}
 
 
 def _python(
     run_id: str,
     log: Path,
-    libraries: tuple[LocalLibrary, ...],
+    installed: Installed,
     told: Mapping[str, str],
     api: ApiAccess | None,
     place: Place,
 ) -> Message:
     """What every Python run is told. Its own files lie in the driver's `runs` folder, named by the run."""
-    packages = [library.path for library in libraries if library.kind in ("whl", "egg")]
     base = place.folder / "runs" / run_id
     base.parent.mkdir(exist_ok=True)
     spec, roots = place.spec, place.spec.roots
@@ -106,7 +107,7 @@ def _python(
         "children": f"{base}.children.json",
         "record": str(log.with_suffix(".cells.jsonl")),
         "packages": f"{base}.packages",
-        "python_path": [str(overlay(package, spec.runtime, place.cache)) for package in packages],
+        "python_path": [str(folder) for folder in installed.python_path],
         "env": dict(spec.env),
         "context": dict(told),
         "api": None if api is None else {"url": api.url, "token": api.token},

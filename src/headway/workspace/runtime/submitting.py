@@ -12,6 +12,7 @@ from pathlib import Path
 
 from headway.workspace.runtime import launch
 from headway.workspace.runtime.hostjar import prepare
+from headway.workspace.runtime.libraries import Installed, install
 from headway.workspace.runtime.pyside.watching import ProcessTree, RunLog
 from headway.workspace.runtime.tasks import DriverSpec, SubmitTask, TaskOutcome, TaskRequest
 
@@ -44,15 +45,21 @@ class Submissions:
         if ignored:
             log.write(f"[headway] the cluster decides {', '.join(ignored)}: not taken from the task\n".encode())
         configuration = self._configuration(request.run_id, settings)
-        jars = [str(library.path) for library in request.libraries if library.kind == "jar"]
-        more = ["--jars", ",".join(jars)] if jars else []
+        try:
+            installed = install(request.libraries, self._spec.runtime, self._cache)
+        except ValueError as error:  # a library that cannot be used
+            log.write(f"{error}\n".encode())
+            log.close()
+            return TaskOutcome("FAILED", str(error), code="LIBRARY_INSTALLATION_ERROR")
+        more = ["--jars", ",".join(map(str, installed.jars))] if installed.jars else []
         submit = str(self._spec.runtime.spark_home / "bin" / "spark-submit")
+        command = [submit, *more, *arguments]
         with self._lock:
             if request.run_id in self._canceled:
                 return TaskOutcome("CANCELED")
             process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", _START, submit, *more, *arguments],
-                env=self._environment(request.run_id, configuration),
+                [sys.executable, "-I", "-S", "-c", _START, *launch.with_files(self._spec, command)],
+                env=self._environment(request.run_id, configuration, installed),
                 cwd=self._folder / "tmp",
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -111,11 +118,12 @@ class Submissions:
         (folder / "log4j2.properties").write_text(_LOG4J, encoding="utf-8")
         return folder
 
-    def _environment(self, run_id: str, configuration: Path) -> dict[str, str]:
+    def _environment(self, run_id: str, configuration: Path, installed: Installed) -> dict[str, str]:
         return {
             **launch.environment(self._spec, os.environ),
             "SPARK_CONF_DIR": str(configuration),
             "SPARK_SUBMIT_OPTS": f"-Djava.io.tmpdir={self._folder / 'tmp'}",
+            "PYTHONPATH": os.pathsep.join(map(str, installed.python_path)),
             _MARK: run_id,
         }
 

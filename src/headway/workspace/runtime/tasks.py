@@ -128,10 +128,31 @@ Task = JarTask | PythonFileTask | WheelTask | NotebookTask | SqlTask | SubmitTas
 
 @dataclass(frozen=True)
 class LocalLibrary:
-    """A library as a local file. Its name ends in `.jar`, `.whl` or `.egg`."""
+    """A library as a local file: its name ends in `.jar`, `.whl` or `.egg`. `requirements` is pip's file of names."""
 
-    kind: Literal["jar", "whl", "egg"]
+    kind: Literal["jar", "whl", "egg", "requirements"]
     path: Path
+
+
+@dataclass(frozen=True)
+class PackageLibrary:
+    """A Python package, as pip is asked for it (`simplejson==3.8.0`); `index` is a registry that is asked too."""
+
+    requirement: str
+    index: str | None = None
+
+
+@dataclass(frozen=True)
+class MavenLibrary:
+    """JARs by coordinates (`group:artifact:version`), with what they need but the `exclusions` (`group:artifact`);
+    `repo` is asked before the others."""
+
+    coordinates: str
+    repo: str | None = None
+    exclusions: tuple[str, ...] = ()
+
+
+Library = LocalLibrary | PackageLibrary | MavenLibrary
 
 
 @dataclass(frozen=True)
@@ -176,7 +197,7 @@ class TaskRequest:
 
     run_id: str
     task: Task
-    libraries: tuple[LocalLibrary, ...]
+    libraries: tuple[Library, ...]
     log: Path
     context: Mapping[str, str] = field(default_factory=dict)
     task_values: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -203,7 +224,7 @@ class TaskOutcome:
     `dbutils.notebook.exit`. `seconds` is the task's own wall time on the driver. `task_values` are those that it set
     by `dbutils.jobs.taskValues`. `record` is a file of JSON lines: what a notebook was (`{"path", "language"}`), then
     its cells and what each showed (`{"magic", "text", "state", "outputs", "seconds", …}`), written as they end.
-    `sql` is what a SqlTask found."""
+    `sql` is what a SqlTask found. `code` is a termination code, where it is not the user's code that failed."""
 
     state: Literal["SUCCESS", "FAILED", "CANCELED"]
     error: str = ""
@@ -214,6 +235,7 @@ class TaskOutcome:
     record: Path | None = None
     notebook_runs: tuple[NotebookRun, ...] = ()
     sql: SqlOutcome | None = None
+    code: str = ""
 
 
 ContextLanguage = Literal["PYTHON", "SQL", "SCALA"]

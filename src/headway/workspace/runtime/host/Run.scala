@@ -18,6 +18,7 @@ final class Run(val id: String, log: String, jars: Seq[String] = Nil, access: Js
   @volatile var worker: Thread = _
   @volatile var session: SparkSession = _
   @volatile var canceled = false
+  @volatile var tainted = false
   @volatile var error: String = ""
   @volatile var trace: String = ""
   @volatile var errorClass: String = ""

@@ -22,7 +22,7 @@ final class Tasks(base: SparkSession, zygote: Zygote) {
   def jar(request: JsonNode): ObjectNode = {
     val run = begin(request)
     val parameters = texts(request, "parameters").toArray
-    inThread(run) {
+    val thread = inThread(run) {
       run.open(base, texts(request, "jars"), settings(request))
       SessionScope.within(run.session) {
         val name = request.get("main_class").asText
@@ -34,7 +34,8 @@ final class Tasks(base: SparkSession, zygote: Zygote) {
         if (!Modifier.isStatic(main.getModifiers)) throw new NoSuchMethodException(s"$name.main is not static")
         main.invoke(null, parameters)
       }
-    }.join()
+    }
+    await(run, thread)
     finish(run)
   }
 
@@ -71,10 +72,11 @@ final class Tasks(base: SparkSession, zygote: Zygote) {
   def sql(request: JsonNode): ObjectNode = {
     val run = begin(request)
     var found = Host.json.createObjectNode()
-    inThread(run) {
+    val thread = inThread(run) {
       run.open(base, texts(request, "jars"), settings(request))
       found = SessionScope.within(run.session)(Statements.execute(run.session, request))
-    }.join()
+    }
+    await(run, thread)
     val answer = finish(run)
     if (answer.get("state").asText == "SUCCESS") answer.setAll[ObjectNode](found) else answer
   }
@@ -113,6 +115,26 @@ final class Tasks(base: SparkSession, zygote: Zygote) {
     thread
   }
 
+  /** Wait for a run's thread; one that goes on long after its cancel (an endless loop) is stopped, where this Java still
+    * can (up to 19), and left behind where it cannot. Either way the driver is not to be trusted with much more.
+    */
+  private def await(run: Run, thread: Thread): Unit = {
+    var patience = Tasks.PatienceMillis
+    while (thread.isAlive && patience > 0) {
+      thread.join(Tasks.LookMillis)
+      if (run.canceled) patience -= Tasks.LookMillis
+    }
+    if (thread.isAlive) {
+      run.tainted = true
+      val threads = new Array[Thread](run.group.activeCount + 10)
+      threads.take(run.group.enumerate(threads)).foreach { left =>
+        try classOf[Thread].getMethod("stop").invoke(left)
+        catch { case _: ReflectiveOperationException | _: UnsupportedOperationException => () }
+      }
+      thread.join(Tasks.LookMillis * 10)
+    }
+  }
+
   private def gateway(run: Run, secret: String): ClientServer = {
     val server = new ClientServer.ClientServerBuilder()
       .javaPort(0)
@@ -139,7 +161,7 @@ final class Tasks(base: SparkSession, zygote: Zygote) {
       .put("trace", if (state == "SUCCESS") "" else run.trace)
       .put("error_class", run.errorClass)
       .put("sql_state", run.sqlState)
-      .put("tainted", run.group.activeCount > 0)
+      .put("tainted", run.tainted || run.group.activeCount > 0)
   }
 
   private def settings(request: JsonNode): Map[String, String] =
@@ -150,4 +172,6 @@ final class Tasks(base: SparkSession, zygote: Zygote) {
 
 object Tasks {
   val StackBytes: Long = 16L << 20
+  val PatienceMillis = 5000L
+  val LookMillis = 100L
 }

@@ -1,7 +1,8 @@
 """`/dbfs/…`, `/Volumes/…` and `/Workspace/…` as local paths of a run.
 
-Databricks mounts them; here the functions of Python through which files are opened map the three prefixes to the
-folders behind them. Programs that a run starts see only real paths.
+Where the machine allows it they are mounted (`runtime/mounting.py`), and there is nothing to do here. Elsewhere the
+functions of Python through which files are opened map the three prefixes to the folders behind them; what opens files
+by itself (Arrow, programs that a run starts) sees only real paths then.
 """
 
 import builtins
@@ -35,7 +36,9 @@ def mapped(path: Any, roots: Mapping[str, str]) -> Any:
 
 
 def install(roots: Mapping[str, str]) -> None:
-    """Map paths in this process from now on. `roots` gives the folder of each prefix (`/dbfs`, …)."""
+    """Map paths in this process from now on, unless they are mounted. `roots` gives the folder of each prefix."""
+    if os.environ.get("HEADWAY_FILES") == "mounted":
+        return
     for name in _ONE_PATH:
         setattr(os, name, _wrapped(getattr(os, name), 1, roots))
     for name in _TWO_PATHS:
