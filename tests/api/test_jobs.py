@@ -22,10 +22,11 @@ def test_a_job_runs_its_tasks_in_order_on_one_fresh_driver(served: Served) -> No
     asked = [request.task.parameters for request in served.fleet.requests[-2:]]  # type: ignore[union-attr]
     assert asked == [("a", str(job_id), "friday"), ("b", str(job_id), "friday")]
     assert len(served.fleet.specs) == before + 1
-    assert served.fleet.live == []
     assert run.status is not None
     assert run.status.termination_details is not None
-    cluster = client.clusters.get(run.tasks[0].cluster_instance.cluster_id)  # type: ignore[index, union-attr, arg-type]
+    cluster_id = run.tasks[0].cluster_instance.cluster_id  # type: ignore[index, union-attr]
+    cluster = client.clusters.wait_get_cluster_terminated(cluster_id)  # type: ignore[arg-type]
+    assert not [driver for driver in served.fleet.live if str(cluster_id) in driver.folder.name]
     assert cluster.state is not None
     assert cluster.state.value == "TERMINATED"
 
@@ -183,7 +184,7 @@ def test_what_a_killed_workspace_left_behind_ends_with_a_reason_and_the_rest_is_
         assert second.token == first.token
         run = ended(second.client, run_id)
         assert run.state is not None
-        assert run.state.life_cycle_state is jobs.RunLifeCycleState.INTERNAL_ERROR
-        assert "restarted" in (run.state.state_message or "")
+        assert run.state.result_state is jobs.RunResultState.FAILED
+        assert "The driver ended while the workspace was down" in (run.state.state_message or "")
         assert results(ended(second.client, waiting))["run"] == "SUCCESS"
         assert second.client.dbfs.read("dbfs:/kept").data == "b25l"

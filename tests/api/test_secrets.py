@@ -2,6 +2,8 @@
 
 import base64
 import threading
+from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -16,8 +18,10 @@ from databricks.sdk.errors import (
 )
 from databricks.sdk.service.workspace import AclPermission
 
+from headway.workspace.auth import ADMIN
+from headway.workspace.errors import ApiError
 from headway.workspace.runtime.tasks import TaskRequest
-from support.served_workspace import KEY, FunctionDriver, Served, as_user, until
+from support.served_workspace import KEY, FunctionDriver, FunctionFleet, Served, as_user, assemble, until
 
 HUSH = "a-password-nobody-guesses"
 
@@ -125,3 +129,64 @@ def test_a_log_is_given_out_without_what_the_run_was_shown(served: Served, owner
     assert output.logs == "it is [REDACTED]\n"
     assert HUSH not in str(output.as_dict())
     assert "[REDACTED]" in (output.error or "")
+
+
+def test_clusters_get_secrets_that_nobody_else_reads(served: Served, owner: WorkspaceClient) -> None:
+    spec = {
+        "spark_version": KEY,
+        "node_type_id": "local.small",
+        "num_workers": 0,
+        "spark_conf": {"spark.hadoop.fs.s3a.secret.key": "{{secrets/team/db}}", "spark.plain": "1"},
+        "spark_env_vars": {"PASSWORD": "{{secrets/team/db}}"},
+    }
+    task = {"task_key": "conf", "spark_python_task": {"python_file": "dbfs:/conf.py"}, "new_cluster": spec}
+    served.client.dbfs.put("/conf.py", contents=base64.b64encode(b"1").decode(), overwrite=True)
+
+    def leak(driver: FunctionDriver, request: TaskRequest, canceled: threading.Event) -> None:
+        raise ValueError(f"cannot log in with {HUSH}")
+
+    served.fleet.acts["conf"] = leak
+    job_id = owner.api_client.do("POST", "/api/2.2/jobs/create", body={"name": "conf", "tasks": [task]})["job_id"]
+    run = until_ended(owner, job_id)
+    started = next(made for made in reversed(served.fleet.specs) if "spark.plain" in made.spark_conf)
+    assert started.spark_conf["spark.hadoop.fs.s3a.secret.key"] == HUSH
+    assert started.secret_conf == {"spark.hadoop.fs.s3a.secret.key"}
+    assert started.env["PASSWORD"] == HUSH
+    output = owner.jobs.get_run_output(run["tasks"][0]["run_id"])
+    assert "cannot log in with [REDACTED]" in (output.error or "")
+    shown = owner.api_client.do(
+        "GET", "/api/2.1/clusters/get", query={"cluster_id": run["tasks"][0]["cluster_instance"]["cluster_id"]}
+    )
+    assert shown["spark_conf"]["spark.hadoop.fs.s3a.secret.key"] == "{{secrets/team/db}}"
+    stranger = as_user(served, "stranger@example.com")
+    made = stranger.api_client.do("POST", "/api/2.1/clusters/create", body={**spec, "autotermination_minutes": 10})
+
+    def ended() -> Any:
+        found: Any = stranger.api_client.do("GET", "/api/2.1/clusters/get", query=made)
+        return found if found["state"] == "TERMINATED" else None
+
+    gone = until(ended)
+    assert "stranger@example.com does not have READ" in gone["state_message"]
+
+
+def until_ended(client: WorkspaceClient, job_id: int) -> Any:
+    """A run of a job, once it has ended."""
+    run_id = client.api_client.do("POST", "/api/2.2/jobs/run-now", body={"job_id": job_id})["run_id"]
+
+    def ended() -> Any:
+        run: Any = client.api_client.do("GET", "/api/2.2/jobs/runs/get", query={"run_id": run_id})
+        return run if run["state"].get("result_state") else None
+
+    return until(ended)
+
+
+def test_tokens_of_runs_end_with_them_also_over_a_kill(tmp_path: Path) -> None:
+    first = assemble(tmp_path, FunctionFleet())
+    token = first.tokens.mint_for_run(ADMIN, 99)
+    assert first.tokens.principal(f"Bearer {token}").name == ADMIN
+    second = assemble(tmp_path, FunctionFleet())  # the first is not closed: it was killed
+    second.recover()
+    with pytest.raises(ApiError, match="oken"):
+        second.tokens.principal(f"Bearer {token}")
+    second.close()
+    first.close()

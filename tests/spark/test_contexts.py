@@ -107,6 +107,7 @@ def test_a_statement_gives_typed_columns_and_text(run: Runner) -> None:
         SqlParameter("who", "it's"),
         SqlParameter("day", "5", "INT"),
     )
+    assert outcome.state == "SUCCESS", outcome
     assert outcome.sql is not None, outcome
     assert outcome.sql.rows == (
         ("1", "1.50", "2024-01-02T03:04:05.000Z", "[1,2]", '{"x":"2024-01-02"}', None, "YWI=", "it's", "6"),

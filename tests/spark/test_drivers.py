@@ -22,9 +22,16 @@ pytestmark = pytest.mark.spark
 
 
 def test_a_driver_keeps_logs_and_event_log_and_leaves_no_scratch(spec: DriverSpec, cache: Path, tmp_path: Path) -> None:
-    driver = Driver.start(replace(spec, folder=tmp_path / "own"), cache)
+    hush = 'a "word" with \\ and # spaces'
+    conf = {**spec.spark_conf, "spark.my.phrase": hush}
+    own = replace(spec, folder=tmp_path / "own", spark_conf=conf, secret_conf=frozenset({"spark.my.phrase"}))
+    driver = Driver.start(own, cache)
     program = tmp_path / "p.py"
-    program.write_text("from pyspark.sql import SparkSession\nSparkSession.builder.getOrCreate().range(9).count()\n")
+    program.write_text(
+        "from pyspark.sql import SparkSession\nspark = SparkSession.builder.getOrCreate()\nspark.range(9).count()\n"
+        f"assert spark.conf.get('spark.my.phrase') == {hush!r}\n"
+    )
+    assert hush.encode() not in Path(f"/proc/{driver.pid}/cmdline").read_bytes()
     assert driver.run(TaskRequest("r1", PythonFileTask(program), (), tmp_path / "log")).state == "SUCCESS"
     assert (driver.folder / "driver.json").stat().st_mode & 0o777 == 0o600
     driver.stop()
@@ -32,6 +39,9 @@ def test_a_driver_keeps_logs_and_event_log_and_leaves_no_scratch(spec: DriverSpe
     assert not (driver.folder / "tmp").exists()
     assert "Running Spark version" in (driver.folder / "logs" / "log4j").read_text()
     (events,) = (driver.folder / "eventlog").iterdir()
+    assert '"spark.my.phrase":"*********(redacted)"' in events.read_text()
+    assert "with \\\\ and # spaces" not in events.read_text()
+    assert (driver.folder / "secret.args").stat().st_mode & 0o777 == 0o600
     tags = [
         json.loads(line)["Properties"].get("spark.job.tags", "")
         for line in events.read_text().splitlines()
@@ -84,6 +94,7 @@ def test_a_driver_that_cannot_start_says_why(spec: DriverSpec, cache: Path, tmp_
 
 def test_the_fleet_hands_a_warm_driver_out_once(spec: DriverSpec, cache: Path, tmp_path: Path) -> None:
     fleet = DriverFleet(spec.runtime, spec.roots, cache, tmp_path, standby=1)
+    fleet.open()
     try:
         first, second = (fleet.acquire(replace(spec, folder=tmp_path / name)) for name in ("a", "b"))
         assert first.pid != second.pid

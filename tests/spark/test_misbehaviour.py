@@ -123,7 +123,9 @@ def test_endless_output_is_cut_and_the_end_is_kept(run: Runner, jars: dict[int, 
     "program",
     [
         "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('on', flush=True)\nwhile True: pass",
-        "import os, time\nfor _ in range(40):\n    if os.fork() == 0: time.sleep(300)\nprint('on', flush=True)\n"
+        # What they share with their parent counts once: 40 times 60 MB would be more than they may have.
+        "import os, time\nheld = bytearray(60 << 20)\nfor _ in range(40):\n    if os.fork() == 0: time.sleep(300)\n"
+        "time.sleep(1.2)\nprint('on', flush=True)\n"
         "time.sleep(300)",
     ],
 )

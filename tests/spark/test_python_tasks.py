@@ -127,19 +127,19 @@ def test_dbfs_is_one_place_for_spark_python_and_dbutils(run: Runner) -> None:
     outcome = run.notebook(
         """# Databricks notebook source
 import os, pathlib
-spark.range(4).coalesce(1).write.mode("overwrite").json("dbfs:/place/numbers")
-part = [f.path for f in dbutils.fs.ls("dbfs:/place/numbers") if f.name.startswith("part")][0]
+spark.range(4).coalesce(1).write.mode("overwrite").json("dbfs:/shared-place/numbers")
+part = [f.path for f in dbutils.fs.ls("dbfs:/shared-place/numbers") if f.name.startswith("part")][0]
 local = part.replace("dbfs:", "/dbfs")
 assert pathlib.Path(local).read_text() == open(local).read() == dbutils.fs.head(part)
-os.makedirs("/dbfs/place/new")
-with open("/dbfs/place/new/a.txt", "w") as f:
+os.makedirs("/dbfs/shared-place/new")
+with open("/dbfs/shared-place/new/a.txt", "w") as f:
     f.write("by python")
-assert spark.read.text("dbfs:/place/new").first().value == "by python"
-dbutils.fs.cp("dbfs:/place/new/a.txt", "dbfs:/place/b.txt")
-dbutils.fs.mv("dbfs:/place/b.txt", "dbfs:/place/c.txt")
-dbutils.notebook.exit(",".join(sorted(os.listdir("/dbfs/place"))))
+assert spark.read.text("dbfs:/shared-place/new").first().value == "by python"
+dbutils.fs.cp("dbfs:/shared-place/new/a.txt", "dbfs:/shared-place/b.txt")
+dbutils.fs.mv("dbfs:/shared-place/b.txt", "dbfs:/shared-place/c.txt")
+dbutils.notebook.exit(",".join(sorted(os.listdir("/dbfs/shared-place"))))
 """
     )
     assert outcome.notebook_result == "c.txt,new,numbers", run.log
-    assert (run.driver.spec.roots.dbfs / "place" / "c.txt").read_text() == "by python"
+    assert (run.driver.spec.roots.dbfs / "shared-place" / "c.txt").read_text() == "by python"
     assert "outside" in run.notebook("dbutils.fs.ls('dbfs:/../..')").error

@@ -50,6 +50,8 @@ class FunctionDriver:
     def __init__(self, fleet: "FunctionFleet", folder: Path) -> None:
         self.fleet, self.folder = fleet, folder
         self.alive = True
+        self.tainted = False
+        self.outcomes: dict[str, TaskOutcome] = {}
         self._cancels: dict[str, threading.Event] = {}
         self._contexts: dict[str, threading.Event] = {}
         (folder / "logs").mkdir(parents=True)
@@ -72,6 +74,10 @@ class FunctionDriver:
         if isinstance(result, TaskOutcome):
             return result
         return TaskOutcome("SUCCESS", notebook_result=result if isinstance(request.task, NotebookTask) else None)
+
+    def resume(self, run_id: str) -> TaskOutcome | None:
+        """What came of a run that began before."""
+        return self.outcomes.get(run_id)
 
     def cancel(self, run_id: str) -> None:
         """End a run."""
@@ -119,9 +125,20 @@ class FunctionFleet:
     requests: list[TaskRequest] = field(default_factory=list)
     specs: list[DriverSpec] = field(default_factory=list)
     live: list[FunctionDriver] = field(default_factory=list)
+    left: dict[Path, FunctionDriver] = field(default_factory=dict)
     refuse: DriverFailed | None = None
 
-    def acquire(self, spec: DriverSpec) -> FunctionDriver:
+    def open(self) -> None:
+        """Nothing is kept warm."""
+
+    def adopt(self, spec: DriverSpec) -> FunctionDriver:
+        """One of `left`, by its folder."""
+        if spec.folder not in self.left:
+            raise DriverFailed("DRIVER_UNREACHABLE", "the driver has ended")
+        self.live.append(self.left[spec.folder])
+        return self.live[-1]
+
+    def acquire(self, spec: DriverSpec, pool: str | None = None) -> FunctionDriver:
         """A new one."""
         if self.refuse is not None:
             raise self.refuse
@@ -132,7 +149,9 @@ class FunctionFleet:
 
     def discard(self, driver: Any) -> None:
         """End it."""
-        self.live.remove(driver)
+        if driver in self.live:
+            self.live.remove(driver)
+        driver.alive = False
 
     def close(self) -> None:
         """End all."""

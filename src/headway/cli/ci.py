@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -49,15 +50,10 @@ class Client:
 
     def ask(self, method: str, path: str, **fields: Any) -> dict[str, Any]:
         """One call. Raise HeadwayError SERVER_UNREACHABLE, SERVER_REFUSED with what the server said."""
-        given = {key: value for key, value in fields.items() if value is not None}
-        options: dict[str, Any] = {"params": given} if method == "GET" else {"json": given}
-        headers = {"Authorization": f"Bearer {self._token}"}
+        answer = self._send(method, path, fields)
         try:
-            answer = requests.request(
-                method, f"{self.url}/api/v1{path}", headers=headers, timeout=_TIMEOUT_SECONDS, **options
-            )
             data = answer.json()
-        except (requests.RequestException, ValueError) as error:
+        except ValueError as error:
             raise HeadwayError("SERVER_UNREACHABLE", url=self.url, reason=type(error).__name__) from None
         if answer.status_code >= 300:
             said = data.get("error", {}) if isinstance(data, dict) else {}
@@ -65,6 +61,24 @@ class Client:
                 "SERVER_REFUSED", reason=said.get("message", answer.status_code), hint=said.get("hint", "")
             )
         return dict(data)
+
+    def text(self, path: str, **fields: Any) -> str:
+        """One read whose answer is text. Raise the same."""
+        answer = self._send("GET", path, fields)
+        if answer.status_code >= 300:
+            raise HeadwayError("SERVER_REFUSED", reason=answer.text[:500], hint="")
+        return answer.text
+
+    def _send(self, method: str, path: str, fields: Mapping[str, Any]) -> requests.Response:
+        given = {key: value for key, value in fields.items() if value is not None}
+        options: dict[str, Any] = {"params": given} if method == "GET" else {"json": given}
+        headers = {"Authorization": f"Bearer {self._token}"}
+        try:
+            return requests.request(
+                method, f"{self.url}/api/v1{path}", headers=headers, timeout=_TIMEOUT_SECONDS, **options
+            )
+        except requests.RequestException as error:
+            raise HeadwayError("SERVER_UNREACHABLE", url=self.url, reason=type(error).__name__) from None
 
 
 @app_group.command("add")

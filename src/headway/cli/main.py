@@ -9,7 +9,20 @@ from itertools import pairwise
 import typer
 
 from headway import __version__
-from headway.cli import ci, deployments, environments, line, plans, project, releases, serve, signing, workspace
+from headway.cli import (
+    adopting,
+    ci,
+    deployments,
+    environments,
+    line,
+    plans,
+    project,
+    releases,
+    report,
+    serve,
+    signing,
+    workspace,
+)
 from headway.cli.demo import command as demo
 from headway.cli.output import Format, progress_console, show_error
 from headway.core.errors import HeadwayError
@@ -45,12 +58,14 @@ def _root(
 project.register(app)
 releases.register(app)
 plans.register(app)
+adopting.register(app)
 environments.register(app)
 deployments.register(app)
 signing.register(app)
 line.register(app)
 demo.register(app)
 serve.register(app)
+report.register(app)
 app.add_typer(ci.app_group, name="app", rich_help_panel=serve.PANEL)
 app.add_typer(ci.runs_group, name="runs", rich_help_panel=serve.PANEL)
 app.add_typer(workspace.app, name="workspace", rich_help_panel="The embedded workspace")

@@ -65,13 +65,14 @@ def serve(settings: ServerSettings) -> None:
 
     from headway.pipeline.metrics import set_up_logging
     from headway.pipeline.server import Server, create_app
+    from headway.web import routes
 
     set_up_logging(settings.log_format)
     listener = _listen(settings)
     url = f"http://{settings.host}:{listener.getsockname()[1]}"
     variables, workspace = _variables(settings, embedded=settings.workspace)
     server = Server(settings, variables, workspace)
-    app = create_app(server, _pages(server))
+    app = create_app(server, routes(server))
     server.announce(url)
     progress_console.print(f"headway serves on {url}  (token in {server.admin_token_file})", markup=False)
 
@@ -153,12 +154,3 @@ def _variables(settings: ServerSettings, *, embedded: bool) -> tuple[Mapping[str
             variables |= {f"{name}_HOST": host, f"{name}_TOKEN": secret}
     variables.setdefault("HEADWAY_STORE", (settings.folder / "store").as_uri())
     return variables, found.url
-
-
-def _pages(server: Any) -> list[Any]:
-    """The dashboard's routes, where it is installed."""
-    try:
-        from headway import web  # type: ignore[attr-defined,unused-ignore]
-    except ImportError:
-        return []
-    return list(web.routes(server.service, server.access))

@@ -83,7 +83,8 @@ class Environment:
     `prefix` is put before each job's name. `values` are the `${var.…}` of job settings. `after` names the
     environment whose gates a release must have passed before it may come here. `approval` says that a named person has
     to accept the exact plan first. `trigger_pause_status` is that of every schedule, trigger and continuous job which
-    does not say its own; where neither says, what stands is kept.
+    does not say its own; where neither says, what stands is kept. `jobs` are its own definitions where the jobs are
+    those of a bundle, whose targets may differ in anything; None where the application's count.
     """
 
     name: str
@@ -95,6 +96,7 @@ class Environment:
     after: str | None = None
     approval: bool = False
     trigger_pause_status: Literal["PAUSED", "UNPAUSED"] | None = None
+    jobs: "Mapping[str, JobDefinition] | None" = None
 
 
 @dataclass(frozen=True)
@@ -150,3 +152,7 @@ class Application:
     jobs: Mapping[str, JobDefinition]
     signing: SigningSettings = SigningSettings()
     allowed_mismatches: tuple[Allowance, ...] = ()
+
+    def jobs_in(self, environment: Environment) -> Mapping[str, JobDefinition]:
+        """The jobs of an environment, by key."""
+        return self.jobs if environment.jobs is None else environment.jobs

@@ -178,6 +178,32 @@ def _canonical(value: Json) -> str:
     return json.dumps(value, sort_keys=True, default=str)
 
 
+def essential(settings: Mapping[str, Any]) -> dict[str, Json]:
+    """The same settings without what goes without saying: defaults, and what only a server says. `comparable` of both
+    is the same."""
+    found = {key: _essential(key, key, value) for key, value in settings.items()}
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _essential(where: str, name: str, value: Json) -> Json:
+    """A value without what goes without saying; None where that is all of it."""
+    field = _field(where, name)
+    if "output" in field.behaviours or _means_absence(field, value):
+        return None
+    if isinstance(value, Mapping):
+        found = {key: _essential(f"{where}.{key}", str(key), entry) for key, entry in value.items()}
+        left = {key: entry for key, entry in found.items() if entry is not None}
+        return left if left or not value else None
+    by = field.unordered
+    if not isinstance(value, list) or not by or not _named(value, by):
+        return value
+    elements = []
+    for element in value:
+        found = {key: _essential(f"{where}.{key}", str(key), entry) for key, entry in element.items() if key != by}
+        elements.append({by: element[by], **{key: entry for key, entry in found.items() if entry is not None}})
+    return elements
+
+
 def left_to_the_server(path: str) -> bool:
     """Whether a field that we leave out, at a path of `comparable`, is the server's or the operator's own matter."""
     return bool(_behaviours(path) & {"filled", "kept"})

@@ -7,7 +7,7 @@ from typing import Any
 
 from headway.core.application import Application, JobDefinition
 from headway.core.diagnostics import Diagnostic, Location
-from headway.core.references import found_in, problem
+from headway.core.references import found_in, job_references, problem
 from headway.core.sources import read_yaml
 
 PRINCIPALS = ("user_name", "group_name", "service_principal_name")
@@ -153,12 +153,27 @@ def check_jobs(app: Application) -> Iterator[Diagnostic]:
     """What only the whole application shows: references without meaning, names that two jobs share."""
     artifacts = {artifact.name: artifact for artifact in app.artifacts}
     names: dict[str, str] = {}
+    references = {key: job_references(job.settings) for key, job in app.jobs.items()}
     for job in app.jobs.values():
         for found in found_in(job.settings):
-            message = problem(found.name, artifacts, app.environments)
+            message = problem(found.name, artifacts, app.environments, app.jobs)
             if message:
                 yield _problem(job, found.path, f"${{{found.name}}}: {message}")
+        if job.key in _reachable(job.key, references):
+            yield _problem(job, "", "it needs its own number, by itself or by the jobs that it refers to")
         name = str(job.settings.get("name"))
         if name in names:
             yield _problem(job, "name", f"the job {names[name]} has the same name")
         names[name] = job.key
+
+
+def _reachable(start: str, references: Mapping[str, tuple[str, ...]]) -> set[str]:
+    """The jobs whose numbers are needed before that of `start` is known."""
+    found: set[str] = set()
+    waiting = list(references.get(start, ()))
+    while waiting:
+        key = waiting.pop()
+        if key not in found:
+            found.add(key)
+            waiting.extend(references.get(key, ()))
+    return found

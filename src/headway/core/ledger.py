@@ -10,7 +10,7 @@ DEPLOYMENT_SCHEMA = "headway.deployment/2"
 Outcome = Literal["running", "converged", "rolled back", "mixed"]
 StepStatus = Literal["planned", "begun", "done", "failed", "taken back"]
 Action = Literal["create", "reset", "adopt", "permissions", "restart", "delete"]
-Kind = Literal["deploy", "rollback"]
+Kind = Literal["deploy", "rollback", "adopt"]
 Event = Literal[
     "begun", "done", "failed", "undoing", "undone", "not undone",
     "taken over", "interrupted", "back", "commit", "converged", "rolled back", "mixed",
@@ -35,11 +35,13 @@ class Standing:
     deployment: str
     version: str | None
     at: str
+    kind: Kind = "deploy"
 
 
 @dataclass(frozen=True)
 class EnvironmentState:
-    """What stands in an environment. `serial` rises with each write; `artifacts` are digests by name."""
+    """What stands in an environment. `serial` rises with each write; `artifacts` are digests by name. `adopted` are the
+    keys of jobs that were there before us and that no release which stood here has defined yet."""
 
     serial: int = 0
     version: str | None = None
@@ -48,6 +50,7 @@ class EnvironmentState:
     jobs: Mapping[str, int] = field(default_factory=dict)
     verdict: Verdict | None = None
     history: tuple[Standing, ...] = ()
+    adopted: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The content of `state.json`."""
@@ -62,6 +65,7 @@ class EnvironmentState:
         verdict = fields["verdict"]
         fields["verdict"] = None if verdict is None else Verdict(**{**verdict, "evidence": tuple(verdict["evidence"])})
         fields["history"] = tuple(Standing(**entry) for entry in fields["history"])
+        fields["adopted"] = tuple(fields.get("adopted", ()))
         return cls(**fields)
 
     def next(self, **changes: Any) -> "EnvironmentState":
@@ -184,7 +188,11 @@ def folded(deployment: Deployment, entries: Iterable[Entry]) -> Deployment:
 
 def following(state: EnvironmentState, deployment: Deployment) -> EnvironmentState:
     """The state that a committed deployment leaves. Whoever computes it gets the same."""
-    jobs = {key: job_id for key, job_id in state.jobs.items() if key in deployment.settings}
+    adopting = deployment.kind == "adopt"
+    new = tuple(step.key for step in deployment.steps if step.action == "adopt") if adopting else ()
+    adopted = tuple(key for key in dict.fromkeys((*state.adopted, *new)) if adopting or key not in deployment.settings)
+    kept = {*deployment.settings, *adopted}
+    jobs = {key: job_id for key, job_id in state.jobs.items() if key in kept}
     jobs |= {step.key: step.job_id for step in deployment.steps if step.action != "delete" and step.job_id is not None}
     return state.next(
         version=deployment.version,
@@ -192,5 +200,9 @@ def following(state: EnvironmentState, deployment: Deployment) -> EnvironmentSta
         artifacts=deployment.artifacts,
         jobs=jobs,
         verdict=None,
-        history=(*state.history, Standing(deployment.id, deployment.version, deployment.ended_at or "")),
+        history=(
+            *state.history,
+            Standing(deployment.id, deployment.version, deployment.ended_at or "", deployment.kind),
+        ),
+        adopted=adopted,
     )

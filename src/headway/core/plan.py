@@ -1,6 +1,6 @@
 """The plan: the exact steps that bring an environment's jobs to what is wanted. Pure and total."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from headway.core.application import Application, Environment
@@ -65,7 +65,7 @@ def desired(app: Application, release: Release, environment: Environment) -> dic
     where the job says nothing of its own (as a bundle's `presets.trigger_pause_status`)."""
     known = meanings(app, release, environment)
     result: dict[str, Settings] = {}
-    for key, job in app.jobs.items():
+    for key, job in app.jobs_in(environment).items():
         settings = resolve(dict(job.settings), known)
         own = {TAG_APP: app.name, TAG_ENVIRONMENT: environment.name, TAG_JOB: key}
         for name in TRIGGERS:
@@ -85,8 +85,11 @@ def plan_steps(
     observed: Sequence[ObservedJob],
     recorded: Mapping[str, Settings] | None = None,
     known: Mapping[str, int] | None = None,
+    adopted: Collection[str] = (),
 ) -> tuple[tuple[Step, ...], tuple[str, ...]]:
     """The steps from `observed` to `wanted`, and the keys of the jobs that stay as they are.
+
+    `adopted` are keys of jobs that were there before us and that no release has defined yet: these are never deleted.
 
     `recorded` are the settings that the last deployment left, `known` the ids of its jobs: they make the reasons exact.
     Where several observed jobs have one key (somebody copied one), one of them counts; the others are `orphans`.
@@ -100,7 +103,7 @@ def plan_steps(
         steps.extend(found)
         if not found:
             unchanged.append(key)
-    gone = [job for key, job in there.items() if key not in wanted]
+    gone = [job for key, job in there.items() if key not in wanted and key not in adopted]
     steps.extend(DeleteJob(job.key, job.job_id, job.settings, "this release does not define it") for job in gone)
     return tuple(steps), tuple(unchanged)
 
@@ -113,10 +116,19 @@ def _chosen(observed: Sequence[ObservedJob], known: Mapping[str, int]) -> dict[s
     return there
 
 
-def orphans(observed: Sequence[ObservedJob], known: Mapping[str, int] | None = None) -> tuple[Orphan, ...]:
-    """The observed jobs that no step touches although they have this environment's tags."""
+def orphans(
+    observed: Sequence[ObservedJob],
+    known: Mapping[str, int] | None = None,
+    adopted: Collection[str] = (),
+) -> tuple[Orphan, ...]:
+    """The observed jobs that no step touches although they have this environment's tags: copies, and those of the
+    `adopted` keys, which no release defines."""
     there = _chosen(observed, known or {})
-    return tuple(
+    left = "it was adopted, and this release does not define it yet; it is left alone"
+    undefined = tuple(
+        Orphan(key, job.job_id, str(job.settings.get("name", "")), left) for key, job in there.items() if key in adopted
+    )
+    return undefined + tuple(
         Orphan(
             job.key,
             job.job_id,

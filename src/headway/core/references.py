@@ -1,14 +1,19 @@
-"""`${…}` references of job settings: what they mean for a release in an environment."""
+"""`${…}` references of job settings: what they mean for a release in an environment.
+
+`$${` stands for `${` where no reference is meant. `${resources.jobs.KEY.id}` is the number of another job in the same
+environment; it stays as it is until that job's number is known (`with_job_ids`).
+"""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from headway.core.application import Application, Environment, Json
 from headway.core.release import Artifact, Release
 
-_REFERENCE = re.compile(r"\$\{([^}]*)\}")
+_REFERENCE = re.compile(r"(?<!\$)\$\{([^}]*)\}")
+_JOB_ID = re.compile(r"(?<!\$)\$\{resources\.jobs\.([^}.]+)\.id\}")
 FIXED = ("release.version", "release.commit", "release.spark_version", "environment.name", "app.name")
 ARTIFACT_FIELDS = ("path", "version", "sha256")
 
@@ -34,11 +39,40 @@ def found_in(value: Json, path: str = "") -> Iterator[Found]:
             yield from found_in(entry, f"{path}.{number}")
 
 
-def problem(name: str, artifacts: Mapping[str, Any], environments: Mapping[str, Environment]) -> str | None:
+def escaped(text: str) -> str:
+    """Text in which nothing is a reference."""
+    return text.replace("${", "$${")
+
+
+def job_references(value: Json) -> tuple[str, ...]:
+    """The keys of the jobs whose numbers `value` refers to."""
+    names = (_JOB_ID.fullmatch(f"${{{found.name}}}") for found in found_in(value))
+    return tuple(dict.fromkeys(match.group(1) for match in names if match))
+
+
+def with_job_ids(value: Json, ids: Mapping[str, int]) -> Json:
+    """`value` with the numbers of the jobs that are known; the others stay references."""
+    if isinstance(value, str):
+        whole = _JOB_ID.fullmatch(value)
+        if whole:
+            return ids.get(whole.group(1), value)
+        return _JOB_ID.sub(lambda match: str(ids.get(match.group(1), match.group(0))), value)
+    if isinstance(value, Mapping):
+        return {key: with_job_ids(entry, ids) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [with_job_ids(entry, ids) for entry in value]
+    return value
+
+
+def problem(
+    name: str, artifacts: Mapping[str, Any], environments: Mapping[str, Environment], jobs: Collection[str] = ()
+) -> str | None:
     """Why a reference means nothing; None where it is good in every environment."""
     if name in FIXED:
         return None
     parts = name.split(".")
+    if parts[:2] == ["resources", "jobs"] and len(parts) == 4 and parts[3] == "id":
+        return None if parts[2] in jobs else f"there is no job {parts[2]}"
     if parts[0] == "artifact" and len(parts) == 3:
         if parts[1] not in artifacts:
             return f"there is no artifact {parts[1]}; headway.toml has {', '.join(artifacts) or 'none'}"
@@ -50,7 +84,8 @@ def problem(name: str, artifacts: Mapping[str, Any], environments: Mapping[str, 
         if without:
             return f"`values` of environment {', '.join(without)} has no {parts[1]}"
         return None
-    return f"unknown reference; there are artifact.NAME.path, var.NAME, {', '.join(FIXED)}"
+    known = f"artifact.NAME.path, var.NAME, resources.jobs.KEY.id, {', '.join(FIXED)}"
+    return f"unknown reference; there are {known} (write $${{ where none is meant)"
 
 
 def artifact_path(app: Application, version: str, artifact: Artifact) -> str:
@@ -75,6 +110,7 @@ def meanings(app: Application, release: Release, environment: Environment) -> di
         "environment.name": environment.name,
         "app.name": app.name,
     }
+    known |= {f"resources.jobs.{key}.id": f"${{resources.jobs.{key}.id}}" for key in app.jobs_in(environment)}
     for name, value in environment.values.items():
         known[f"var.{name}"] = value
     for name, artifact in release.artifacts.items():
@@ -93,7 +129,7 @@ def resolve(value: Json, known: Mapping[str, Json]) -> Json:
         whole = _REFERENCE.fullmatch(value)
         if whole:
             return known[whole.group(1)]
-        return _REFERENCE.sub(lambda match: str(known[match.group(1)]), value)
+        return _REFERENCE.sub(lambda match: str(known[match.group(1)]), value).replace("$${", "${")
     if isinstance(value, Mapping):
         return {key: resolve(entry, known) for key, entry in value.items()}
     if isinstance(value, list):

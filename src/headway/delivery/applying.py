@@ -5,7 +5,7 @@ its number and history. `delivery.taking_back` goes the other way.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -26,6 +26,7 @@ from headway.core.plan import (
     SetPermissions,
     Step,
 )
+from headway.core.references import job_references, with_job_ids
 from headway.delivery import streaming
 from headway.delivery.calling import Caller
 from headway.delivery.journal import Journal
@@ -140,6 +141,12 @@ class Site:
         self.caller.write("POST", "/api/2.2/jobs/reset", body, f"jobs/reset {key}")
         return job_id
 
+    def tag(self, job_id: int, tags: Any, key: str) -> int:
+        """Put these tags in the place of the old ones, and leave everything else of the job untouched."""
+        body = {"job_id": job_id, "new_settings": {"tags": dict(tags)}}
+        self.caller.write("POST", "/api/2.2/jobs/update", body, f"jobs/update {key}")
+        return job_id
+
     def permit(self, job_id: int, rights: Sequence[Any], key: str) -> None:
         """Give a job exactly these permissions. Its owner stays, unless they name one."""
         path = f"/api/2.0/permissions/jobs/{job_id}"
@@ -163,7 +170,19 @@ def go_forward(site: Site) -> None:
     for phase in PHASES:
         steps = site.deployment().steps
         numbers = [n for n, step in enumerate(steps) if step.action in phase and step.status in ("planned", "begun")]
-        site.all(numbers, lambda number: _forward(site, number))
+        for wave in _waves(steps, numbers):
+            site.all(wave, lambda number: _forward(site, number))
+
+
+def _waves(steps: Sequence[JournalStep], numbers: Sequence[int]) -> Iterator[list[int]]:
+    """The steps in groups: a job whose settings name the number of another one comes after that one's creation."""
+    waiting = list(numbers)
+    needed = {number: job_references(steps[number].after) for number in waiting}
+    while waiting:
+        coming = {steps[number].key for number in waiting if steps[number].action == "create"}
+        ready = [number for number in waiting if not coming.intersection(needed[number])]
+        yield ready or waiting
+        waiting = [number for number in waiting if number not in set(ready)] if ready else []
 
 
 def _forward(site: Site, number: int) -> None:
@@ -206,9 +225,11 @@ def _found_before(site: Site, step: JournalStep) -> str:
 def _do(site: Site, made: Deployment, step: JournalStep, again: bool, number: int) -> int:
     match step.action:
         case "create":
-            return site.create(step.key, step.after, look_first=again)
+            return site.create(step.key, _with_numbers(site, step.after), look_first=again)
+        case "adopt" if only_tags_differ(step):
+            return site.tag(_job_id(site, step), (step.after or {})["tags"], step.key)
         case "reset" | "adopt":
-            return site.reset(_job_id(site, step), step.after, step.key)
+            return site.reset(_job_id(site, step), _with_numbers(site, step.after), step.key)
         case "permissions":
             job_id = _job_id(site, step)
             site.permit(job_id, (step.after or {})[PERMISSIONS], step.key)
@@ -221,6 +242,20 @@ def _do(site: Site, made: Deployment, step: JournalStep, again: bool, number: in
             job_id = _job_id(site, step)
             restart(site, step.key, job_id, made.settings.get(step.key, {}), site.deployment().steps[number].message)
             return job_id
+
+
+def _with_numbers(site: Site, settings: Any) -> Any:
+    """Settings with the numbers of the jobs that this deployment has created meanwhile."""
+    if not job_references(settings):
+        return settings
+    made = {step.key: step.job_id for step in site.deployment().steps if step.job_id is not None}
+    return with_job_ids(settings, made)
+
+
+def only_tags_differ(step: JournalStep) -> bool:
+    """Whether a step changes nothing but a job's tags: then nothing else of it is sent."""
+    before, after = step.before or {}, step.after or {}
+    return {**before, "tags": None} == {**after, "tags": None}
 
 
 def restart(site: Site, key: str, job_id: int, settings: Any, found: str) -> None:

@@ -8,6 +8,7 @@ from headway.core.errors import HeadwayError
 from headway.core.events import Planned
 from headway.core.ledger import Deployment, EnvironmentState, Kind, following
 from headway.core.plan import PERMISSIONS, Plan, artifact_changes, desired, moved, orphans, plan_steps
+from headway.core.references import with_job_ids
 from headway.core.release import Release
 from headway.core.rendering import as_text, summary
 from headway.delivery.applying import Site, StepFailed, Stopped, go_forward, journal_step
@@ -29,10 +30,14 @@ Way = Literal["forward", "back"]
 def make_plan(target: Target, release: Release | None, wanted: Mapping[str, Settings]) -> Plan:
     """The plan that brings the environment to `wanted` settings by job key. Reads only."""
     state = target.ledger.state()
-    recorded = target.ledger.deployment(state.deployment).settings if state.deployment else {}
+    left = target.ledger.deployment(state.deployment).settings if state.deployment else {}
+    recorded = {key: with_job_ids(settings, state.jobs) for key, settings in left.items()}
     permissions = {key: settings[PERMISSIONS] for key, settings in wanted.items() if settings.get(PERMISSIONS)}
     observed = observe(target.connection, target.app, target.environment, state.jobs, permissions)
-    steps, unchanged = plan_steps(wanted, observed, recorded, state.jobs)
+    ids = {job.key: job.job_id for job in observed}
+    resolved = {key: with_job_ids(settings, ids) for key, settings in wanted.items()}
+    undefined = tuple(key for key in state.adopted if key not in wanted)
+    steps, unchanged = plan_steps(resolved, observed, recorded, state.jobs, undefined)
     return Plan(
         app=target.app.name,
         environment=target.environment.name,
@@ -41,7 +46,7 @@ def make_plan(target: Target, release: Release | None, wanted: Mapping[str, Sett
         serial=state.serial,
         steps=steps,
         unchanged=unchanged,
-        orphans=orphans(observed, state.jobs),
+        orphans=orphans(observed, state.jobs, undefined),
         artifacts=artifact_changes(state.artifacts, _digests(release)),
         settings=wanted,
     )

@@ -93,6 +93,20 @@ def _with_permissions(job: ObservedJob, rights: Mapping[int, list[dict[str, str]
     return ObservedJob(job.key, job.job_id, settings, job.found_by)
 
 
+def list_jobs(connection: Connection) -> list[tuple[int, dict[str, Any]]]:
+    """Every job of a workspace that we may see, by number, with all its settings."""
+    found: list[tuple[int, dict[str, Any]]] = []
+    query: dict[str, Any] = {"limit": _PAGE, "expand_tasks": True}
+    while True:
+        answer = read(connection, "/api/2.2/jobs/list", query, "jobs/list")
+        for job in answer.get("jobs") or ():
+            settings = job_settings(connection, job["job_id"]) if job.get("has_more") else job["settings"]
+            found.append((int(job["job_id"]), settings))
+        if not answer.get("next_page_token"):
+            return sorted(found)
+        query["page_token"] = answer["next_page_token"]
+
+
 def job_settings(connection: Connection, job_id: int) -> dict[str, Any]:
     """A job's settings, every page of its tasks, with fields that the SDK does not know."""
     query: dict[str, Any] = {"job_id": job_id}

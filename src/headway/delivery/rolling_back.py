@@ -1,5 +1,7 @@
 """Bring an environment back to what stood there before, as one unit: code and job settings both."""
 
+from typing import Any
+
 from headway.core.errors import HeadwayError
 from headway.core.ledger import EnvironmentState, Standing
 from headway.core.rendering import summary
@@ -21,7 +23,7 @@ def rollback(target: Target, to: str | None = None) -> EnvironmentState:
             release = load_release(target.store, target.app.name, standing.version) if standing.version else None
             if release is not None:
                 bring_artifacts(target, release)
-            settings = target.ledger.deployment(standing.deployment).settings
+            settings = settings_at(target, standing)
             note.detail = summary(make_plan(target, release, settings))
             return change(target, release, settings, hold, kind="rollback")
 
@@ -36,7 +38,22 @@ def take_environment_back(target: Target, before: EnvironmentState) -> Environme
         step(target.emit, "rollback", "to nothing: there was no version before", target.environment.name),
     ):
         finish_interrupted(target, hold)
-        return change(target, None, {}, hold, kind="rollback")
+        # Jobs that were adopted stood there before any release: they go back to that, they do not go.
+        settings = target.ledger.deployment(before.deployment).settings if before.deployment else {}
+        return change(target, None, settings, hold, kind="rollback")
+
+
+def settings_at(target: Target, standing: Standing) -> dict[str, Any]:
+    """The settings of every job as they stood then. A job that was adopted since stays, as it was when it was
+    adopted: it is older than any release."""
+    settings = dict(target.ledger.deployment(standing.deployment).settings)
+    since = [entry for entry in target.ledger.state().history if entry.deployment > standing.deployment]
+    for entry in since:
+        if entry.kind == "adopt":
+            made = target.ledger.deployment(entry.deployment)
+            for step in made.steps:
+                settings.setdefault(step.key, made.settings[step.key])
+    return settings
 
 
 def _choose(target: Target, to: str | None) -> Standing:

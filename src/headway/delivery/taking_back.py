@@ -6,7 +6,7 @@ from headway.core.errors import HeadwayError
 from headway.core.events import Progress
 from headway.core.ledger import Deployment, JournalStep
 from headway.core.plan import PERMISSIONS, ObservedJob, differences
-from headway.delivery.applying import Site, restart
+from headway.delivery.applying import Site, only_tags_differ, restart
 from headway.delivery.observing import observe, read_permissions
 
 
@@ -80,7 +80,10 @@ def _undo_settings(site: Site, number: int, step: JournalStep, there: list[Obser
         site.journal.note("undone", number, job_id=job.job_id)
         return False
     site.journal.write("undoing", number)
-    if job is not None:
+    if job is not None and step.action == "adopt" and only_tags_differ(step):
+        site.tag(job.job_id, before.get("tags") or {}, step.key)
+        site.journal.note("undone", number, job_id=job.job_id)
+    elif job is not None:
         site.reset(job.job_id, before, step.key)
         site.journal.note("undone", number, job_id=job.job_id)
     else:

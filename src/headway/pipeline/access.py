@@ -7,7 +7,7 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -57,23 +57,26 @@ class Access:
             at, found = self._known.get(digest, (0.0, None))
         if time.monotonic() - at < _KNOWN_SECONDS and at:
             return found
-        name = self._ask(token)
-        found = None if name is None else Identity(name, self.role(name))
+        found = self._ask(token)
         with self._lock:
             if len(self._known) > 10_000:
                 self._known.clear()
             self._known[digest] = (time.monotonic(), found)
         return found
 
-    def role(self, name: str) -> Role:
-        """The role of a user of the workspace."""
-        if name in self._settings.admins or name == LOCAL_ADMIN:
+    def role(self, name: str, groups: Collection[str] = ()) -> Role:
+        """The role of a user of the workspace: the strongest that their name or one of their groups gives."""
+        own = self._settings
+        if name in own.admins or name == LOCAL_ADMIN or not set(own.admin_groups).isdisjoint(groups):
             return "admin"
-        if name in self._settings.approvers:
+        if name in own.approvers or not set(own.approver_groups).isdisjoint(groups):
             return "approver"
-        return next((role for role in ROLES if role == self._settings.default_role), "viewer")
+        role: Role = next((role for role in ROLES if role == own.default_role), "viewer")
+        if ROLES.index(role) < ROLES.index("developer") and not set(own.developer_groups).isdisjoint(groups):
+            return "developer"
+        return role
 
-    def _ask(self, token: str) -> str | None:
+    def _ask(self, token: str) -> Identity | None:
         try:
             answer = requests.get(
                 f"{self._workspace}/api/2.0/preview/scim/v2/Me",
@@ -83,4 +86,8 @@ class Access:
             data: Any = answer.json() if answer.status_code == 200 else None
         except (requests.RequestException, ValueError):
             return None
-        return str(data["userName"]) if isinstance(data, dict) and data.get("userName") else None
+        if not isinstance(data, dict) or not data.get("userName"):
+            return None
+        name = str(data["userName"])
+        groups = [str(entry.get("display", "")) for entry in data.get("groups") or () if isinstance(entry, dict)]
+        return Identity(name, self.role(name, groups))

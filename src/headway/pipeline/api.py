@@ -11,9 +11,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
+from headway.core import planfile
 from headway.core.errors import BLOCKED, CATALOGUE, WRONG_USE, ConfigurationError, HeadwayError
 from headway.pipeline.access import Access
 from headway.pipeline.model import App, Identity, Role, Run
+from headway.pipeline.report import Report, Reporter
 from headway.pipeline.service import PipelineService
 from headway.pipeline.triggering import Triggers
 
@@ -57,8 +59,8 @@ Handler = Callable[[Ask], Any]
 class Api:
     """The routes over a service."""
 
-    def __init__(self, service: PipelineService, access: Access, triggers: Triggers) -> None:
-        self._service, self._access, self._triggers = service, access, triggers
+    def __init__(self, service: PipelineService, access: Access, triggers: Triggers, reporter: Reporter) -> None:
+        self._service, self._access, self._triggers, self._reporter = service, access, triggers, reporter
 
     def routes(self) -> list[BaseRoute]:
         """Every route."""
@@ -75,6 +77,8 @@ class Api:
             ("GET", "/apps/{app}/deployments", "viewer", self._deployments),
             ("POST", "/apps/{app}/runs", "developer", self._trigger),
             ("POST", "/apps/{app}/rollback", "approver", self._rollback),
+            ("GET", "/report", "viewer", lambda ask: self._report(ask).to_json()),
+            ("GET", "/report.csv", "viewer", lambda ask: Response(self._report(ask).to_csv(), media_type="text/csv")),
             ("GET", "/runs", "viewer", self._runs),
             ("GET", "/runs/{run:int}", "viewer", self._run),
             ("GET", "/runs/{run:int}/log/{step:int}", "viewer", self._log),
@@ -96,7 +100,8 @@ class Api:
                 if not who.may(role):
                     return problem(403, "FORBIDDEN", f"{who.name} is {who.role}; this wants {role}")
                 ask = Ask(who, request.path_params, await _fields(request))
-                return JSONResponse(await run_in_threadpool(handler, ask))
+                answer = await run_in_threadpool(handler, ask)
+                return answer if isinstance(answer, Response) else JSONResponse(answer)
             except Exception as error:  # noqa: BLE001  (the edge: every error gets its answer here)
                 return answer_error(error, request)
 
@@ -154,6 +159,12 @@ class Api:
         to = ask.text("to", "") or None
         return asdict(self._service.rollback(ask.path["app"], ask.text("environment"), to, ask.who.name))
 
+    def _report(self, ask: Ask) -> Report:
+        app = ask.text("app", "") or None
+        if app is not None:
+            self._service.app(app)
+        return self._reporter.report(app, ask.number("days", 30) or 30)
+
     # --- runs
 
     def _runs(self, ask: Ask) -> Any:
@@ -168,11 +179,15 @@ class Api:
 
     def _with_steps(self, run: Run) -> dict[str, Any]:
         waiting = self._service.plan_for_approval(run.id)
+        steps = [asdict(step) for step in self._service.steps(run.id)]
+        for step in steps:
+            if "plan" in step["data"]:
+                step["data"] = {**step["data"], "plan": shown_plan(step["data"]["plan"])}
         return {
             **asdict(run),
-            "steps": [asdict(step) for step in self._service.steps(run.id)],
+            "steps": steps,
             "tests": [asdict(case) for case in self._service.tests(run.id)],
-            "approval": asdict(waiting) if waiting else None,
+            "approval": {**asdict(waiting), "plan": shown_plan(waiting.plan)} if waiting else None,
         }
 
     def _log(self, ask: Ask) -> Any:
@@ -223,6 +238,14 @@ async def event_stream(
             yield f"id: {event.seq}\nevent: {event.kind}\ndata: {data}\n\n".encode()
         if not found:
             yield b": still here\n\n"
+
+
+def shown_plan(data: object) -> dict[str, Any] | None:
+    """A plan's data without its secrets; None for one that this Headway does not read."""
+    try:
+        return planfile.shown(planfile.from_json(data))
+    except ValueError:
+        return None
 
 
 def app_from(data: Mapping[str, Any]) -> App:
@@ -310,12 +333,13 @@ def answer_error(error: Exception, request: Request) -> Response:
         message = error.message
         if isinstance(error, ConfigurationError):
             message += ": " + "; ".join(str(entry) for entry in error.diagnostics)
-        return problem(_status_of(error), error.code, message, error.hint)
+        return problem(status_of(error), error.code, message, error.hint)
     logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
     return problem(500, "INTERNAL", f"{type(error).__name__} while serving {request.url.path}")
 
 
-def _status_of(error: HeadwayError) -> int:
+def status_of(error: HeadwayError) -> int:
+    """The HTTP status of an error."""
     if error.code in _NOT_FOUND:
         return 404
     if error.code == "PIPELINE_DATABASE":

@@ -238,6 +238,12 @@ class RunStore:
 
         return self._db.run(work)
 
+    def log_tail(self, run_id: int, step: int, chunks: int = 8) -> LogPage:
+        """The newest pieces of a step's log. Raise HeadwayError STEP_UNKNOWN."""
+        query = select(func.max(log_chunks.c.number)).where(log_chunks.c.run == run_id, log_chunks.c.step == step)
+        last = self._db.run(lambda c: c.execute(query).scalar())
+        return self.log(run_id, step, max(0, (last or 0) + 1 - chunks))
+
     # --- tests
 
     def keep_tests(self, run_id: int, step: str, cases: Sequence[TestCase]) -> None:

@@ -30,6 +30,7 @@ from headway.pipeline.hooks import HOOKED
 from headway.pipeline.model import Provider, Run
 from headway.pipeline.polling import Polling
 from headway.pipeline.recording import Mask
+from headway.pipeline.report import Reporter, load_prices
 from headway.pipeline.service import PipelineService
 from headway.pipeline.settings import ServerSettings
 from headway.pipeline.telling import Teller
@@ -37,6 +38,7 @@ from headway.pipeline.triggering import Triggers
 from headway.pipeline.work import Hands
 from headway.pipeline.workers import Workers
 from headway.pipeline.workplace import Workplace
+from headway.pipeline.workspaces import Workspaces
 
 logger = logging.getLogger(__name__)
 # A worker's own patience with a database that is away; the server's door answers 503 at once.
@@ -68,6 +70,9 @@ class Server:
         self.polling = Polling(patient, Triggers(patient, key.encode()), place.mirror)
         self.admin_token_file = settings.folder / TOKEN_FILE
         self.access = Access(ensure_secret(self.admin_token_file), settings, workspace)
+        self.workspaces = Workspaces(workspace, variables)
+        self.reporter = Reporter(self.service.deployments, self.workspaces, load_prices(settings.prices), now_ms)
+        self.key = key.encode()
 
     def _dispatch(self, run: Run) -> None:
         self.engine.dispatch(run)
@@ -131,7 +136,7 @@ def create_app(server: Server, more: Sequence[BaseRoute] = ()) -> Starlette:
             Route("/healthz", door.healthz),
             Route("/readyz", door.readyz),
             Route("/metrics", door.metrics),
-            *Api(server.service, server.access, server.triggers).routes(),
+            *Api(server.service, server.access, server.triggers, server.reporter).routes(),
             *more,
         ],
         lifespan=lifespan,

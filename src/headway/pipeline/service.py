@@ -11,14 +11,16 @@ from dataclasses import dataclass, replace
 from headway.adapters.clock import Clock, SystemClock
 from headway.adapters.gitmirror import Mirror, check_remote
 from headway.adapters.stores import open_store
+from headway.core.attestation import Verification
 from headway.core.errors import HeadwayError
 from headway.core.events import ignore
 from headway.core.release import Release
 from headway.delivery.configuration import application_of
 from headway.delivery.ledger import Ledger
 from headway.delivery.line import Line
-from headway.delivery.releasing import list_releases
+from headway.delivery.releasing import list_releases, load_release
 from headway.delivery.standing import standings, status
+from headway.delivery.verifying import load_sbom, verify_release
 from headway.pipeline.apps import AppStore
 from headway.pipeline.database import Database
 from headway.pipeline.events import Events
@@ -49,6 +51,14 @@ class ReleaseView:
 
     release: Release
     environments: Mapping[str, bool]
+
+
+@dataclass(frozen=True)
+class ReleaseDetail(ReleaseView):
+    """The same with what its signature says, and the libraries of its bill of materials as package URLs."""
+
+    verification: Verification
+    components: tuple[str, ...]
 
 
 class PipelineService:
@@ -139,6 +149,17 @@ class PipelineService:
             return []
         where = standings(line)
         return [ReleaseView(found, where.get(str(found.version), {})) for found in list_releases(line.store, name)]
+
+    def release(self, name: str, version: str) -> ReleaseDetail:
+        """A release with what is known of it. The artifacts' own bytes are not read: `headway verify-release` does.
+        Raise HeadwayError RELEASE_NOT_FOUND, CONFIGURATION_INVALID, STORE_UNREACHABLE."""
+        line = self.line(name)
+        if line is None:
+            raise HeadwayError("RELEASE_NOT_FOUND", app=name, version=version)
+        found = load_release(line.store, name, version)
+        verification = verify_release(line.store, name, version, line.app.signing, artifacts=False)
+        where = standings(line).get(version, {})
+        return ReleaseDetail(found, where, verification, tuple(load_sbom(line.store, found)))
 
     # --- runs
 

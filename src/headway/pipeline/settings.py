@@ -57,6 +57,10 @@ class ServerSettings:
     )
     admins: tuple[str, ...] = _set((), "User of the workspace who is admin here.")
     approvers: tuple[str, ...] = _set((), "User of the workspace who may approve and roll back.")
+    admin_groups: tuple[str, ...] = _set(("admins",), "Group of the workspace whose members are admins here.")
+    approver_groups: tuple[str, ...] = _set((), "Group of the workspace whose members may approve and roll back.")
+    developer_groups: tuple[str, ...] = _set((), "Group of the workspace whose members may start, retry and cancel.")
+    prices: str = _set("", "Price table (TOML) for the report: what a node of each type costs an hour.")
     default_role: str = _set("developer", "Role of the workspace's other users: viewer, developer, …")
     log_format: str = _set("json", "How the server logs: json or text.")
 

@@ -16,7 +16,6 @@ from headway.workspace.catalogue import NODE_TYPES, Catalogue
 from headway.workspace.process import announce
 from headway.workspace.runtime.fleet import DriverFleet
 from headway.workspace.runtime.hostjar import prepare
-from headway.workspace.runtime.leftovers import end_leftovers
 from headway.workspace.runtime.runtimes import Runtimes, default_runtime
 from headway.workspace.runtime.tasks import FileRoots
 from headway.workspace.server import Workspace, create_app
@@ -49,7 +48,6 @@ def main() -> None:
     url = f"{scheme}://{settings.host}:{listener.getsockname()[1]}"
     runtime = default_runtime(settings.cache)
     prepare(runtime, settings.cache, lambda message: print(message, flush=True))  # noqa: T201  (start-up progress)
-    end_leftovers(settings.data / "clusters")
     roots = FileRoots(settings.dbfs, settings.files, settings.volumes)
     fleet = DriverFleet(runtime, roots, settings.cache, settings.data / "clusters", settings.standby)
     catalogue = Catalogue(Runtimes(runtime, settings.cache), {size.node_type_id: size for size in NODE_TYPES})

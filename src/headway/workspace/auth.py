@@ -23,11 +23,13 @@ from headway.workspace.clock import now_ms
 from headway.workspace.database import tokens
 from headway.workspace.errors import ApiError
 from headway.workspace.principals import Principal
+from headway.workspace.runtime.tasks import ApiAccess
 
 ADMIN = "admin@headway.local"
 TOKEN_FILE = "admin-token"  # noqa: S105  (the name of a file)
 ACCESS_SECONDS = 3600
 _MOST_KNOWN = 10_000
+CONTEXT = "context-"  # what the run id of a token for an execution context begins with
 _ALGORITHM = "HS256"
 _ISSUER = "headway"
 
@@ -229,6 +231,21 @@ class Tokens:
         if expires <= self._clock():
             raise ApiError("PERMISSION_DENIED", "The access token has expired.", 403)
         return name, expires, None
+
+
+class ContextAccess:
+    """What lets the code of execution contexts call the workspace in their user's name."""
+
+    def __init__(self, tokens: Tokens, url: str) -> None:
+        self._tokens, self._url = tokens, url
+
+    def begin(self, user: str, context_id: str) -> ApiAccess:
+        """A token for a context."""
+        return ApiAccess(self._url, self._tokens.mint_for_run(user, CONTEXT + context_id))
+
+    def end(self, context_id: str) -> None:
+        """Take it back."""
+        self._tokens.end_run(CONTEXT + context_id)
 
 
 def ensure_admin_token(store: Tokens, data: Path) -> Path:

@@ -1,10 +1,10 @@
 """What clusters can be made of here: runtimes (`spark_version` keys) and node types."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from headway.workspace.errors import invalid
+from headway.workspace.errors import ApiError, invalid
 from headway.workspace.runtime.tasks import Runtime
 
 
@@ -42,12 +42,18 @@ NODE_TYPES = (
 )
 
 
+def no_pool(instance_pool_id: str) -> str:
+    """The node type of an instance pool, where there are none. Raise ApiError."""
+    raise invalid(f"Instance pool {instance_pool_id} does not exist")
+
+
 @dataclass(frozen=True)
 class Catalogue:
-    """Runtimes and node types by key."""
+    """Runtimes and node types by key. `pool` gives the node type of an instance pool; it may raise ApiError."""
 
     runtimes: Mapping[str, Runtime]
     node_types: Mapping[str, NodeType]
+    pool: Callable[[str], str] = no_pool
 
     def runtime(self, key: object) -> Runtime:
         """Raise ApiError that names the known ones."""
@@ -61,6 +67,20 @@ class Catalogue:
             raise invalid(f"Node type {key} is not supported. Supported here: {', '.join(self.node_types)}")
         return self.node_types[key]
 
+    def size(self, spec: Mapping[str, Any]) -> NodeType:
+        """The node type of a cluster's driver: that of its pool, else its own. Raise ApiError."""
+        pool = spec.get("driver_instance_pool_id") or spec.get("instance_pool_id")
+        if pool is not None:
+            return self.node_type(self.pool(str(pool)))
+        return self.node_type(spec.get("driver_node_type_id") or spec.get("node_type_id"))
+
+    def node(self, spec: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The same as `list-node-types` tells it; empty where there is no such type or pool (any more)."""
+        try:
+            return self.size(spec).to_json()
+        except ApiError:
+            return {}
+
     def check(self, spec: Mapping[str, Any]) -> None:
         """Raise ApiError where no cluster can be made of `spec`."""
         if "spark_version" not in spec:
@@ -68,7 +88,7 @@ class Catalogue:
         if "node_type_id" not in spec and "instance_pool_id" not in spec:
             raise invalid("Missing required field: settings.cluster_spec.new_cluster.size")
         self.runtime(spec["spark_version"])
-        self.node_type(spec.get("node_type_id"))
+        self.size(spec)
         for name in ("spark_conf", "spark_env_vars"):
             given = spec.get(name, {})
             if not isinstance(given, dict) or not all(isinstance(value, str) for value in given.values()):

@@ -88,21 +88,6 @@ runs = Table(
     sqlite_autoincrement=True,
 )
 
-clusters = Table(
-    "clusters",
-    metadata,
-    Column("cluster_id", String(64), primary_key=True),
-    Column("name", String(255), nullable=False),
-    Column("creator", String(255), nullable=False),
-    Column("spec", JSON, nullable=False),
-    Column("state", String(32), nullable=False),
-    Column("state_message", Text, nullable=False),
-    Column("started_ms", BigInteger, nullable=False),
-    Column("ended_ms", BigInteger),
-    Column("folder", Text),
-    Column("details", JSON, nullable=False),
-)
-
 libraries = Table(
     "libraries",
     metadata,

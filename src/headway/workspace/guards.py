@@ -16,6 +16,8 @@ _ATTACH, _RESTART, _CLUSTER = (
 )
 _CONTEXT = Need("clusters", "clusterId", "CAN_ATTACH_TO")
 _POOL_USE, _POOL = (Need("instance-pools", "instance_pool_id", level) for level in ("CAN_ATTACH_TO", "CAN_MANAGE"))
+_WAREHOUSE = Need("warehouses", "id", "CAN_MANAGE")
+_STATEMENT = Need("warehouses", "warehouse_id", "CAN_USE")
 _READ, _MANAGE = (Need("paths", "path", level) for level in ("CAN_READ", "CAN_MANAGE"))
 _WRITE = Need("new-paths", "path", "CAN_EDIT")
 
@@ -60,6 +62,13 @@ NEEDS: Mapping[str, Need] = {
     "GET /instance-pools/get": _POOL_USE,
     "POST /instance-pools/edit": _POOL,
     "POST /instance-pools/delete": _POOL,
+    "GET /sql/warehouses/{id}": Need("warehouses", "id", "CAN_VIEW"),
+    "POST /sql/warehouses/{id}/start": Need("warehouses", "id", "CAN_USE"),
+    "POST /sql/warehouses/{id}/stop": _WAREHOUSE,
+    "POST /sql/warehouses/{id}/edit": _WAREHOUSE,
+    "DELETE /sql/warehouses/{id}": _WAREHOUSE,
+    "POST /sql/statements": _STATEMENT,
+    "POST /sql/statements/": _STATEMENT,
     "GET /workspace/get-status": _READ,
     "GET /workspace/export": _READ,
     "GET /workspace/list": _READ,
@@ -76,6 +85,7 @@ SHOWS: Mapping[str, Shows] = {
     "GET /clusters/list": Shows("clusters", "clusters", "cluster_id", "CAN_ATTACH_TO"),
     "GET /libraries/all-cluster-statuses": Shows("statuses", "clusters", "cluster_id", "CAN_ATTACH_TO"),
     "GET /instance-pools/list": Shows("instance_pools", "instance-pools", "instance_pool_id", "CAN_ATTACH_TO"),
+    "GET /sql/warehouses": Shows("warehouses", "warehouses", "id", "CAN_VIEW"),
     "GET /workspace/list": Shows("objects", "paths", "path", "CAN_READ"),
 }
 # `access_control_list` that is sent with an object is granted on it.
@@ -92,11 +102,12 @@ OPEN = (
     "POST /clusters/create", "POST /instance-pools/create",
     "GET /clusters/spark-versions", "GET /clusters/list-node-types", "GET /clusters/list-zones",
     "GET /libraries/list", "GET /libraries/status",
+    "POST /sql/warehouses",
     "POST /telemetry-ext",
 )  # fmt: skip
 OPEN_BELOW = (
     "/preview/scim/", "/token/", "/secrets/", "/permissions/", "/dbfs/", "/fs/",
-    "/mlflow/", "/mlflow-artifacts/", "/unity-catalog/", "/sql/",
+    "/mlflow/", "/mlflow-artifacts/", "/unity-catalog/", "/sql/statements/",
 )  # fmt: skip
 
 

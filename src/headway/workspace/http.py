@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
+from anyio import CapacityLimiter, to_thread
+from anyio.lowlevel import RunVar
 from sqlalchemy.exc import OperationalError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
@@ -30,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 SPOOL_BYTES = 1024 * 1024
 _FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
+_WAITING: RunVar[CapacityLimiter] = RunVar("waiting")
 _SCIM_ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
 
 
@@ -129,6 +132,7 @@ class Endpoint:
     `needs` is what the caller must hold, `shows` what it sees of the answer, `grants` what it may give along; `admin`
     lets only administrators in; `public` lets everybody in, also without a token. `upload` is the most bytes of a body
     that is streamed to disk (0: bodies are fields, at most 10 MB), which is `raw` whatever its type or may be a form.
+    `waits`: its handler may wait for long, so it gets a thread beside those of the others.
     `root` serves `path` as it stands, without `/api/VERSION`.
     """
 
@@ -144,6 +148,7 @@ class Endpoint:
     upload: int = 0
     raw: bool = False
     root: bool = False
+    waits: bool = False
 
     @property
     def paths(self) -> list[tuple[str, str]]:
@@ -190,6 +195,8 @@ def _serve(endpoint: Endpoint, version: str, door: Door) -> Callable[[Request], 
                 files,
                 door.access,
             )
+            if endpoint.waits:
+                return await to_thread.run_sync(_enter, endpoint, call, limiter=_patience())
             return await run_in_threadpool(_enter, endpoint, call)
         except Exception as error:  # noqa: BLE001  (the edge: every error gets its answer here)
             return answer_error(error, request)
@@ -198,6 +205,15 @@ def _serve(endpoint: Endpoint, version: str, door: Door) -> Callable[[Request], 
                 file.close()
 
     return serve
+
+
+def _patience() -> CapacityLimiter:
+    """The threads of requests that wait: many, and their own, so that they keep no others out."""
+    try:
+        return _WAITING.get()
+    except LookupError:
+        _WAITING.set(CapacityLimiter(256))
+        return _WAITING.get()
 
 
 async def _caller(endpoint: Endpoint, request: Request, door: Door) -> Principal:
@@ -283,12 +299,23 @@ def _printable(value: Any) -> Any:
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
+def _query(request: Request) -> Data:
+    """The query's fields; one that is repeated (as the SDK sends a list) is a list."""
+    found: Data = {}
+    for name, value in request.query_params.multi_items():
+        if name in found:
+            found[name] = [*(found[name] if isinstance(found[name], list) else [found[name]]), value]
+        else:
+            found[name] = value
+    return found
+
+
 async def read_data(request: Request, endpoint: Endpoint, drafts: Path, files: dict[str, BinaryIO]) -> Data:
     """The request's fields. Raise ApiError where the body is too large, or is not what it says it is.
 
     What an endpoint with `upload` is sent goes to `files`.
     """
-    data: Data = dict(request.query_params)
+    data = _query(request)
     upload = endpoint.upload
     if endpoint.raw:
         await _read_upload(request, upload, drafts, files)

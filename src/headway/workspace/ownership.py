@@ -12,6 +12,7 @@ from headway.workspace.services.jobs.run_store import RunStore
 from headway.workspace.services.jobs.store import JobStore
 from headway.workspace.services.libraries.store import LibraryStore
 from headway.workspace.services.permissions.model import Known
+from headway.workspace.services.sql.store import WarehouseStore
 
 Source = Callable[[str], Known]
 TREE_KINDS = {"DIRECTORY": "directories", "NOTEBOOK": "notebooks", "FILE": "files", "REPO": "repos"}
@@ -20,7 +21,12 @@ _LISTED = ("/", "/Users", "/Repos", "/Shared")
 
 
 def object_sources(
-    jobs: JobStore, runs: RunStore, clusters: ClusterStore, files: FilesStore, libraries: LibraryStore
+    jobs: JobStore,
+    runs: RunStore,
+    clusters: ClusterStore,
+    files: FilesStore,
+    libraries: LibraryStore,
+    warehouses: WarehouseStore,
 ) -> Mapping[str, Source]:
     """Sources by kind. `runs` stands for a run's job, or for the run where it has none; `paths` for what lies at a path
     of the workspace tree; `new-paths` for that or the nearest folder above it."""
@@ -39,6 +45,9 @@ def object_sources(
 
     def cluster(object_id: str) -> Known:
         return Known("clusters", object_id, clusters.get(object_id).creator)
+
+    def warehouse(object_id: str) -> Known:
+        return Known("warehouses", object_id, warehouses.get(object_id).creator)
 
     def in_tree(object_id: str) -> Known:
         return _known(files, files.by_id(_number(object_id, "Workspace object")))
@@ -66,6 +75,7 @@ def object_sources(
         "jobs": job,
         "runs": run,
         "clusters": cluster,
+        "warehouses": warehouse,
         **dict.fromkeys(TREE_KINDS.values(), in_tree),
         "paths": path,
         "new-paths": new_path,

@@ -28,6 +28,8 @@ REFUSED: tuple[tuple[str, str], ...] = (
     ("/mlflow/logged-models", "model registries are outside of delivery of Spark applications"),
     ("/sql/alerts", "alerts and dashboards are not served: SQL runs by statements and by jobs"),
     ("/alerts", "alerts and dashboards are not served: SQL runs by statements and by jobs"),
+    ("/sql/history", "the history of statements is not kept: what they gave is, for an hour"),
+    ("/sql/config/warehouses", "warehouses have no settings beyond their own"),
     ("/sql/queries", "stored queries are not served: SQL lies in files, with the application"),
     ("/queries", "stored queries are not served: SQL lies in files, with the application"),
     ("/preview/sql/", "the older SQL API (stored queries, dashboards) is not served"),
@@ -49,8 +51,19 @@ REFUSED: tuple[tuple[str, str], ...] = (
 )
 
 
+# The same for paths outside of `/api/<version>`.
+ELSEWHERE: tuple[tuple[str, str], ...] = (
+    ("/sql/1.0/", "Thrift (JDBC, ODBC, databricks-sql-connector) is not served: SQL runs by statements"),
+    ("/sql/protocolv1/", "Thrift (JDBC, ODBC, databricks-sql-connector) is not served: SQL runs by statements"),
+    ("/api/warehouses/v1/", "every statement names its warehouse: there is none by default"),
+)
+
+
 def why_refused(path: str) -> str | None:
     """Why a route is not served by choice; None where it is not that. `path` begins with `/api/<version>/`."""
+    elsewhere = next((reason for start, reason in ELSEWHERE if path.startswith(start)), None)
+    if elsewhere is not None:
+        return elsewhere
     pieces = path.split("/", 3)
     if len(pieces) < 4 or pieces[1] != "api":
         return None

@@ -11,11 +11,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from headway.workspace.absolute_form import AbsoluteForm
-from headway.workspace.auth import ADMIN, Tokens
+from headway.workspace.auth import ADMIN, ContextAccess, Tokens
 from headway.workspace.catalogue import Catalogue
 from headway.workspace.database import open_database
 from headway.workspace.engine.engine import Engine
-from headway.workspace.engine.job_clusters import Fleet, JobClusters
+from headway.workspace.engine.job_clusters import Fleet, RunClusters
 from headway.workspace.engine.preparation import Files
 from headway.workspace.engine.scheduler import Scheduler
 from headway.workspace.engine.timers import Timers
@@ -27,9 +27,14 @@ from headway.workspace.keys import Vault, key
 from headway.workspace.ownership import object_sources
 from headway.workspace.paths import confined, dbfs_path
 from headway.workspace.refused import why_refused
+from headway.workspace.runtime.leftovers import end_leftovers
 from headway.workspace.runtime.tasks import ApiAccess, FileRoots
+from headway.workspace.services.clusters.planning import Planning
 from headway.workspace.services.clusters.routes import ClusterRoutes
 from headway.workspace.services.clusters.store import ClusterStore
+from headway.workspace.services.clusters.supervisor import ClusterSupervisor, Watcher
+from headway.workspace.services.commands.routes import CommandRoutes
+from headway.workspace.services.commands.store import Contexts
 from headway.workspace.services.dbfs.routes import DbfsRoutes
 from headway.workspace.services.dbfs.store import DbfsStore
 from headway.workspace.services.files.routes import FilesRoutes
@@ -54,10 +59,14 @@ from headway.workspace.services.permissions.routes import PermissionRoutes
 from headway.workspace.services.permissions.store import Permissions
 from headway.workspace.services.secrets.routes import SecretRoutes
 from headway.workspace.services.secrets.store import SecretStore
+from headway.workspace.services.sql.routes import SqlRoutes
+from headway.workspace.services.sql.statements import Statements
+from headway.workspace.services.sql.store import WarehouseStore
 from headway.workspace.services.tokens.routes import TokenRoutes
 from headway.workspace.services.unity.routes import UnityRoutes
 from headway.workspace.services.unity.store import Metastore
 from headway.workspace.settings import WorkspaceSettings
+from headway.workspace.warehouse_clusters import WarehouseClusters
 
 
 class Workspace:
@@ -89,22 +98,36 @@ class Workspace:
         for folder in ("/Shared", "/Users", f"/Users/{ADMIN}"):
             self.files.mkdirs(folder)
         self.identity.came = lambda name: self.files.mkdirs(f"/Users/{name}", name)
-        self.clusters = ClusterStore(database)
-        self.clusters.end_all("The workspace was restarted")
         writer = Writer(database)
         self.jobs, self.runs = JobStore(database, writer), RunStore(database, writer)
         launcher = Launcher(self.jobs.job, self.runs)
         roots = FileRoots(settings.dbfs, settings.files, settings.volumes)
         self.fleet = fleet
+        clusters = ClusterStore(database)
+        plan = Planning(catalogue, roots, settings.data / "clusters", self.secrets.reveal)
+        self.clusters = ClusterSupervisor(clusters, fleet, plan, settings.data / "cluster-logs")
+        self.watcher = Watcher(self.clusters)
+        self.contexts = Contexts(self.clusters, ContextAccess(self.tokens, base_url))
+        self.clusters.on_ended(self.contexts.driver_ended)
+        self.warehouses, self.statements = WarehouseStore(database), Statements(self.clusters)
         self.engine = Engine(
             self.runs,
-            lambda keep: JobClusters(fleet, self.clusters, catalogue, roots, settings.data / "clusters", keep),
+            lambda run, folder: RunClusters(
+                self.clusters,
+                run.run_id,
+                run.creator,
+                run.settings.get("job_clusters") or [],
+                folder,
+                int(run.details.get("repair_count", 0)),
+                lambda warehouse_id: self._cluster_of_warehouse(run.creator, warehouse_id),
+            ),
             Files(
                 self._local_file,
                 self._notebook,
                 self.secrets.redactor,
                 lambda user, run_id: ApiAccess(base_url, self.tokens.mint_for_run(user, run_id)),
                 self.tokens.end_run,
+                self.secrets.reveal,
             ),
             settings.data / "runs",
             base_url,
@@ -116,14 +139,20 @@ class Workspace:
         )
         job_routes = JobRoutes(self.jobs, catalogue.check, self.scheduler.changed)
         libraries = LibraryStore(database)
-        self.permissions.sources.update(object_sources(self.jobs, self.runs, self.clusters, self.files, libraries))
+        self.permissions.sources.update(
+            object_sources(self.jobs, self.runs, clusters, self.files, libraries, self.warehouses)
+        )
         services = (
             PermissionRoutes(self.permissions),
             FsRoutes(VolumeFiles(settings.volumes, (settings.dbfs,), drafts)),
             SecretRoutes(self.secrets, self.identity.named),
             DbfsRoutes(self.dbfs),
             FilesRoutes(self.files),
-            ClusterRoutes(self.clusters, catalogue),
+            ClusterRoutes(clusters, self.clusters, catalogue),
+            CommandRoutes(self.contexts),
+            SqlRoutes(
+                self.warehouses, self.statements, WarehouseClusters(self.clusters, next(iter(catalogue.runtimes), ""))
+            ),
             job_routes,
             RunRoutes(
                 self.jobs,
@@ -143,11 +172,28 @@ class Workspace:
         )
         self.endpoints = guarded([endpoint for service in services for endpoint in service.endpoints()])
 
+    def recover(self) -> None:
+        """Take up what an earlier process left: drivers that live, runs on them, runs that wait. End the rest."""
+        self.clusters.on_started(self.contexts.driver_taken_over)
+        adopted = self.clusters.adopt()
+        end_leftovers(self.settings.data / "clusters", adopted)
+        self.fleet.open()
+        going = [task for run in self.runs.active_runs() for task in self.runs.tasks(run.run_id)]
+        self.tokens.end_runs_except({str(task.run_id) for task in going})
+        self.engine.recover()
+        self.clusters.abandoned(lambda run_id: bool(self.runs.run(run_id).active))
+        self.watcher.start()
+
     def close(self) -> None:
         """End every run and every driver."""
         self.scheduler.close()
+        self.watcher.close()
         self.engine.close()
+        self.statements.close()
+        self.contexts.close()
+        self.clusters.close()
         self.fleet.close()
+        self.dbfs.close()
 
     def _local_file(self, path: str) -> Path:
         """The local file that a task's path means. Raise ApiError."""
@@ -176,6 +222,15 @@ class Workspace:
             raise ApiError("RESOURCE_DOES_NOT_EXIST", f"Unable to access the notebook {path}: it does not exist.")
         return found.path, found.language or "PYTHON", self.files.read(found).decode("utf-8", "replace")
 
+    def _cluster_of_warehouse(self, user: str, warehouse_id: str) -> str:
+        """The cluster of a warehouse that this user may use. Raise ApiError."""
+        found = self.warehouses.get(warehouse_id)
+        principal = self.identity.principal(user)
+        if principal is None:
+            raise ApiError("PERMISSION_DENIED", f"{user} is not a user of this workspace any more", 403)
+        self.permissions.check(principal, "warehouses", warehouse_id, "CAN_USE")
+        return found.cluster_id
+
     def _list_dbfs(self, path: str) -> list[tuple[str, bool, int]]:
         return [(found.path, found.is_dir, found.size) for found in self.dbfs.list(path)]
 
@@ -192,7 +247,7 @@ def create_app(workspace: Workspace, on_start: Callable[[], None] = lambda: None
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        workspace.engine.recover()
+        workspace.recover()
         workspace.scheduler.start()
         on_start()
         yield

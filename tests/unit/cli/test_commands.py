@@ -12,6 +12,7 @@ COMMANDS = (
     "release",
     "plan",
     "deploy",
+    "adopt",
     "verify",
     "promote",
     "rollback",

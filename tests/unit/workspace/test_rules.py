@@ -36,7 +36,7 @@ def refused(settings: dict[str, Any], version: str = "2.2") -> ApiError:
         ({"spark_jar_task": "M"}, "MALFORMED_REQUEST", "Expected object for field spark_jar_task"),
         ({"run_if": "NEVER"}, "INVALID_PARAMETER_VALUE", "run_if must be one of"),
         ({"dbt_task": {}}, "NOT_IMPLEMENTED", "dbt_task is not served"),
-        ({"job_cluster_key": None, "existing_cluster_id": "1"}, "NOT_IMPLEMENTED", "no all-purpose clusters"),
+        ({"job_cluster_key": None, "existing_cluster_id": 1}, "MALFORMED_REQUEST", "string for field existing"),
     ],
 )
 def test_a_task_that_cannot_run_is_refused_with_its_reason(task: dict[str, Any], code: str, message: str) -> None:

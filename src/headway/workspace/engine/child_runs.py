@@ -15,7 +15,8 @@ def run_job(scope: RunScope, row: RunRecord, body: Mapping[str, Any], switch: Ca
     """Run the job to its end."""
     children, records = scope.parts.children, scope.parts.records
     try:
-        child = children.start_child(scope.run, row.run_id, body)
+        # One that it had started before the workspace was killed goes on by itself.
+        child = row.output.get("child_run_id") or children.start_child(scope.run, row.run_id, body)
     except ApiError as error:
         return TaskEnd("FAILED", error.message, "INVALID_RUN_CONFIGURATION", {"error": error.message})
     output: dict[str, Any] = {"child_run_id": child}

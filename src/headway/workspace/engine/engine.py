@@ -8,7 +8,7 @@ from typing import Any
 
 from headway.workspace.engine.admission import Admission
 from headway.workspace.engine.events import Events, RunEnded, RunQueued
-from headway.workspace.engine.job_clusters import JobClusters
+from headway.workspace.engine.job_clusters import RunClusters
 from headway.workspace.engine.preparation import Files
 from headway.workspace.engine.records import Records, RunRecord
 from headway.workspace.engine.runner import Runner
@@ -25,13 +25,13 @@ Launch = Callable[[int, Mapping[str, Any], str, Mapping[str, Any]], int]
 
 
 class Engine:
-    """Runs by id. `clusters` makes the clusters of a run, given the run's folder; `launch` keeps a new run of a job,
-    given its id, the parameters, the trigger and its details."""
+    """Runs by id. `clusters` gives the clusters of a run, given the run and its folder; `launch` keeps a new run of a
+    job, given its id, the parameters, the trigger and its details."""
 
     def __init__(
         self,
         records: Records,
-        clusters: Callable[[Path], JobClusters],
+        clusters: Callable[[Any, Path], RunClusters],
         files: Files,
         folder: Path,
         base_url: str,
@@ -58,22 +58,14 @@ class Engine:
         return self._folder / str(run_id)
 
     def recover(self) -> None:
-        """What a workspace that was killed left behind: runs that had begun end, those that waited begin."""
-        for run in self._records.active_runs():
-            if run.life_cycle_state == "QUEUED":
-                continue
-            message = "The workspace was restarted while the run was active."
-            values = {
-                "life_cycle_state": "INTERNAL_ERROR",
-                "result_state": "FAILED",
-                "state_message": message,
-                "termination_code": "INTERNAL_ERROR",
-                "ended_ms": self.timers.now_ms(),
-            }
-            self._records.end_tasks(run.run_id, None, **values)
-            self._records.change(run.run_id, **values)
-        for run in self._records.active_runs():
+        """What a workspace that was killed left behind: runs that had begun go on, on drivers that live; those that
+        waited begin. What had begun keeps its place before what waited."""
+        found = self._records.active_runs()
+        begun = [run for run in found if run.life_cycle_state in ("RUNNING", "TERMINATING")]
+        for run in [*begun, *(run for run in found if run not in begun)]:
             self.submit(run.run_id)
+            if run.life_cycle_state == "TERMINATING":
+                self.cancel(run.run_id)
 
     # starting
 
@@ -133,7 +125,7 @@ class Engine:
         folder = self.run_folder(run.run_id)
         folder.mkdir(parents=True, exist_ok=True)
         repairs = int(run.details.get("repair_count", 0))
-        scope = RunScope(run, self._parts, self._clusters(folder), folder, repairs)
+        scope = RunScope(run, self._parts, self._clusters(run, folder), folder, repairs)
         runner = Runner(scope, self._records.tasks(run.run_id))
         self._runners[run.run_id] = runner
         name = f"run-{run.run_id}"

@@ -106,18 +106,24 @@ def for_each(
     for _ in kept:
         tally.kept()
     records = scope.parts.records
+    # Of one that was going when the workspace was killed: iterations that ended stand, those that had begun go on.
+    before = {entry.iteration: entry for entry in records.tasks(row.run_id)} if scope.resumed else {}
+    for entry in [entry for entry in before.values() if not entry.active]:
+        tally.began()
+        tally.ended(TaskEnd(str(entry.result_state), entry.state_message, entry.termination_code))
+    done = {*kept, *(number for number, entry in before.items() if not entry.active)}
     output: dict[str, Any] = {"kept": sorted(kept.values())}
     records.change(row.run_id, output=output | {"stats": tally.stats()})
-    todo = iter([(number, value) for number, value in enumerate(inputs) if number not in kept])
+    todo = iter([(number, value) for number, value in enumerate(inputs) if number not in done])
     lock = threading.Lock()
     workers = [
         threading.Thread(
             target=_work,
-            args=(scope, row, body["task"], _locked(todo, lock), switch, run_task, tally, output),
+            args=(scope, row, body["task"], _locked(todo, lock), switch, run_task, tally, output, before),
             name=f"for-each-{row.run_id}",
             daemon=True,
         )
-        for _ in range(min(int(body.get("concurrency") or 1), len(inputs) - len(kept)))
+        for _ in range(min(int(body.get("concurrency") or 1), len(inputs) - len(done)))
     ]
     for worker in workers:
         worker.start()
@@ -165,6 +171,7 @@ def _work(
     run_task: RunTask,
     tally: Tally,
     output: Mapping[str, Any],
+    before: Mapping[int | None, RunRecord],
 ) -> None:
     records = scope.parts.records
     while switch.reason is None:
@@ -172,7 +179,7 @@ def _work(
         if item is None:
             return
         number, value = item
-        iteration = records.add_task_run(
+        iteration = before.get(number) or records.add_task_run(
             row.run_id,
             None,
             task_key=nested.get("task_key") or f"{row.task_key}_iteration",

@@ -1,41 +1,34 @@
-"""The clusters of one run: each a fresh driver, started when its first task needs it, ended with the run."""
+"""The clusters of one run, through one interface: those that it makes for itself, and those that stand already.
+
+What a run makes for itself is a cluster like any other, with the source JOB: started when its first task needs it,
+ended with the run (or, a task's own, with the attempt), its logs kept in the run's folder.
+"""
 
 import contextlib
-import shutil
 import threading
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from headway.workspace.catalogue import Catalogue
-from headway.workspace.clock import now_ms
-from headway.workspace.runtime.tasks import DriverFailed, DriverSpec, FileRoots, TaskOutcome, TaskRequest
+from headway.workspace.directory import ClusterDirectory, TaskDriver
+from headway.workspace.errors import missing
+from headway.workspace.runtime.tasks import DriverFailed
 
-
-class TaskDriver(Protocol):
-    """What the engine asks of a driver (`runtime.driver.Driver`)."""
-
-    folder: Path
-    spark_version: str
-    application_id: str
-
-    @property
-    def alive(self) -> bool:
-        """Whether it can still run tasks."""
-
-    def run(self, request: TaskRequest) -> TaskOutcome:
-        """Run a task to its end. Raise DriverFailed."""
-
-    def cancel(self, run_id: str) -> None:
-        """End a run."""
+__all__ = ["Clusters", "Fleet", "RunClusters", "TaskDriver"]
 
 
 class Fleet(Protocol):
-    """What the engine asks of the fleet (`runtime.fleet.DriverFleet`)."""
+    """Where drivers come from (`runtime.fleet.DriverFleet`)."""
 
-    def acquire(self, spec: DriverSpec) -> TaskDriver:
+    def open(self) -> None:
+        """Begin to keep warm drivers."""
+
+    def acquire(self, spec: Any, pool: str | None = None) -> Any:
         """A fresh driver. Raise DriverFailed."""
+
+    def adopt(self, spec: Any) -> Any:
+        """The driver that an earlier process left in the spec's folder. Raise DriverFailed."""
 
     def discard(self, driver: Any) -> None:
         """End it."""
@@ -44,94 +37,119 @@ class Fleet(Protocol):
         """End all."""
 
 
-class ClusterRecords(Protocol):
-    """Where clusters are told of (the clusters service's store)."""
+class Clusters(ClusterDirectory, Protocol):
+    """What a run asks of the clusters service."""
 
-    def add(self, cluster_id: str, name: str, creator: str, spec: Mapping[str, Any]) -> None:
-        """A cluster that is being started."""
+    def create(self, cluster: Mapping[str, Any]) -> None:
+        """Keep and start a cluster."""
 
-    def change(self, cluster_id: str, **values: Any) -> None:
-        """Set what is known of it."""
+    def finish(self, cluster_id: str) -> None:
+        """End a run's cluster: the run does not need it any more. Returns at once."""
 
-
-class JobCluster:
-    """One cluster of a run, shared by the tasks that name it."""
-
-    def __init__(self, key: str, spec: Mapping[str, Any], run_id: int, creator: str) -> None:
-        self.key, self.spec, self.creator, self.run_id = key, spec, creator, run_id
-        self.cluster_id = f"{run_id:04d}-{uuid.uuid4().hex[:12]}"
-        self.lock = threading.Lock()
-        self.driver: TaskDriver | None = None
-        self.failed: DriverFailed | None = None
-        self.recorded = False
+    def of_run(self, run_id: int) -> Mapping[str, str]:
+        """The clusters that a run made for itself and that still live: key → id."""
 
 
-class JobClusters:
-    """The clusters of one run. `keep` is the run's folder: each cluster's logs and event log are moved there."""
+def no_warehouses(warehouse_id: str) -> str:
+    """The cluster of a warehouse, where there are none. Raise ApiError."""
+    raise missing(f"SQL warehouse {warehouse_id} does not exist.")
+
+
+class RunClusters:
+    """The clusters of one run. `folder` is the run's: each job cluster's logs and event log are kept there.
+    `warehouse` gives the cluster of a SQL warehouse, if the run's user may use it; it may raise ApiError."""
 
     def __init__(
-        self, fleet: Fleet, records: ClusterRecords, catalogue: Catalogue, roots: FileRoots, folder: Path, keep: Path
+        self,
+        clusters: Clusters,
+        run_id: int,
+        creator: str,
+        shared: Iterable[Any],
+        folder: Path,
+        repair: int = 0,
+        warehouse: Callable[[str], str] = no_warehouses,
     ) -> None:
-        self._fleet, self._records, self._catalogue = fleet, records, catalogue
-        self._roots, self._folder, self._keep = roots, folder, keep
+        self._warehouse = warehouse
+        self._clusters, self._run_id, self._creator, self._folder = clusters, run_id, creator, folder
+        self.shared: dict[str, Mapping[str, Any]] = {entry["job_cluster_key"]: entry["new_cluster"] for entry in shared}
+        # Each repair has clusters of its own; what those before it wrote is kept beside theirs.
+        self._suffix = f"-repair-{repair}" if repair else ""
+        self._lock = threading.Lock()
+        self._made: dict[str, str] = {}
+        self._closed = False
 
-    def driver(self, cluster: JobCluster, on_start: Callable[[str], None]) -> TaskDriver:
-        """The cluster's driver, started by whoever needs it first. Raise DriverFailed."""
-        with cluster.lock:
-            on_start(cluster.cluster_id)
-            if cluster.failed is not None:
-                raise cluster.failed
-            if cluster.driver is None:
-                self._start(cluster)
-            assert cluster.driver is not None  # noqa: S101  (_start sets it or raises)
-            return cluster.driver
+    def take_over(self) -> None:
+        """Find again what this run made for itself before the workspace was killed."""
+        self._made = dict(self._clusters.of_run(self._run_id))
 
-    def _start(self, cluster: JobCluster) -> None:
-        name = f"job-run-{cluster.run_id}-{cluster.key}"
-        self._records.add(cluster.cluster_id, name, cluster.creator, cluster.spec)
-        cluster.recorded = True
-        size = self._catalogue.node_type(cluster.spec.get("node_type_id"))
-        spec = DriverSpec(
-            cluster_id=cluster.cluster_id,
-            runtime=self._catalogue.runtime(cluster.spec["spark_version"]),
-            folder=self._folder / cluster.cluster_id,
-            roots=self._roots,
-            memory_mb=size.memory_mb,
-            cores=size.cores,
-            quick=size.quick,
-            spark_conf=cluster.spec.get("spark_conf", {}),
-            env=cluster.spec.get("spark_env_vars", {}),
-        )
+    @contextlib.contextmanager
+    def driver(self, key: str, settings: Mapping[str, Any], on_cluster: Callable[[str], None]) -> Iterator[TaskDriver]:
+        """The driver for an attempt of the task `key`; `on_cluster` is told the cluster's id before it has started.
+
+        Raise DriverFailed, or ApiError where `existing_cluster_id` or `warehouse_id` names none that may be used.
+        """
+        name = settings.get("job_cluster_key")
+        if settings.get("existing_cluster_id"):
+            cluster_id = str(settings["existing_cluster_id"])
+        elif name:
+            cluster_id = self._made_as(name, self.shared[name])
+        elif "new_cluster" not in settings:
+            cluster_id = self._warehouse(str(settings["sql_task"]["warehouse_id"]))
+        else:
+            cluster_id = self._made_as(key, settings["new_cluster"])
         try:
-            cluster.driver = self._fleet.acquire(spec)
-        except DriverFailed as failed:
-            cluster.failed = failed
-            self._records.change(
-                cluster.cluster_id, state="TERMINATED", state_message=failed.message, ended_ms=now_ms()
-            )
-            raise
-        details = {"spark_application_id": cluster.driver.application_id, "spark": cluster.driver.spark_version}
-        self._records.change(cluster.cluster_id, state="RUNNING", state_message="", details=details)
+            on_cluster(cluster_id)
+            with self._clusters.driver(cluster_id) as driver:
+                yield driver
+        finally:
+            self.release(key, settings)
 
-    def end(self, cluster: JobCluster) -> None:
-        """End the cluster and keep what it wrote."""
-        with cluster.lock:
-            driver, cluster.driver = cluster.driver, None
-            if cluster.failed is None:
-                cluster.failed = DriverFailed("CLUSTER_TERMINATED", "the run's cluster has been ended")
-            if driver is None:
-                return
-            self._fleet.discard(driver)
-            target = self._keep / "clusters" / cluster.key
-            target.mkdir(parents=True, exist_ok=True)
-            for name in ("logs", "eventlog"):
-                with contextlib.suppress(FileNotFoundError):
-                    shutil.move(driver.folder / name, target / name)
-            shutil.rmtree(driver.folder, ignore_errors=True)
-            self._records.change(
-                cluster.cluster_id,
-                state="TERMINATED",
-                state_message="The run has ended",
-                ended_ms=now_ms(),
-                folder=str(target),
+    @contextlib.contextmanager
+    def adopted(self, cluster_id: str) -> Iterator[TaskDriver]:
+        """The driver of a cluster that an attempt was running on before the workspace was killed; it is not started.
+
+        Raise DriverFailed or ApiError where it has none any more.
+        """
+        with self._clusters.driver(cluster_id, start=False) as driver:
+            yield driver
+
+    def release(self, key: str, settings: Mapping[str, Any]) -> None:
+        """An attempt of the task `key` has ended: end the cluster that was for it alone, if there was one."""
+        if not settings.get("existing_cluster_id") and not settings.get("job_cluster_key"):
+            self.end(key)
+
+    def end(self, key: str) -> None:
+        """End a cluster that the run made for itself, if it did."""
+        with self._lock:
+            cluster_id = self._made.pop(key, None)
+        if cluster_id is not None:
+            self._clusters.finish(cluster_id)
+
+    def end_all(self) -> None:
+        """End all that the run made for itself; it gets no more."""
+        self._closed = True
+        for key in list(self._made):
+            self.end(key)
+
+    def _made_as(self, key: str, spec: Mapping[str, Any]) -> str:
+        with self._lock:
+            if self._closed:
+                raise DriverFailed("CLUSTER_TERMINATED", "the run has ended")
+            # One that has died is not used again: another attempt gets another one.
+            if key in self._made and self._clusters.state(self._made[key]) not in ("TERMINATING", "TERMINATED"):
+                return self._made[key]
+            cluster_id = f"{self._run_id:04d}-{uuid.uuid4().hex[:12]}"
+            self._made[key] = cluster_id
+            self._clusters.create(
+                {
+                    "cluster_id": cluster_id,
+                    "name": f"job-run-{self._run_id}-{key}"[:255],
+                    "creator": self._creator,
+                    "spec": dict(spec),
+                    "source": "JOB",
+                    "run_id": self._run_id,
+                    "run_key": key,
+                    "keep": str(self._folder / "clusters" / (key + (self._suffix if key in self.shared else ""))),
+                }
             )
+            return cluster_id

@@ -9,10 +9,10 @@ from typing import Any
 
 from headway.workspace.engine.bodies import CannotRun
 from headway.workspace.engine.cancellation import Cancellation
-from headway.workspace.engine.job_clusters import JobCluster
-from headway.workspace.engine.preparation import Situation, log_file, record_file, request
+from headway.workspace.engine.preparation import Situation, driver_run, log_file, record_file, request
 from headway.workspace.engine.records import RunRecord
 from headway.workspace.engine.scope import RunScope, TaskEnd
+from headway.workspace.errors import ApiError
 from headway.workspace.runtime.tasks import DriverFailed, TaskOutcome
 
 logger = logging.getLogger(__name__)
@@ -22,28 +22,55 @@ OUTPUT_LIMIT = 5 * 1024 * 1024
 
 def on_driver(scope: RunScope, row: RunRecord, extra: Mapping[str, str], switch: Cancellation) -> TaskEnd:
     """Run the attempt to its end on its cluster's driver, started first where it must be."""
-    own = None
-    cluster = scope.shared.get(row.settings.get("job_cluster_key", ""))
-    if cluster is None:
-        name = str(row.task_key) if row.iteration is None else f"{row.task_key}-{row.iteration}"
-        name += f".{row.attempt}" if row.attempt else ""
-        own = cluster = JobCluster(name, row.settings["new_cluster"], scope.run.run_id, scope.run.creator)
+    name = str(row.task_key) if row.iteration is None else f"{row.task_key}-{row.iteration}"
+    name += f".{row.attempt}" if row.attempt else ""
     records, now = scope.parts.records, scope.parts.timers.now_ms
+    if row.life_cycle_state in ("RUNNING", "TERMINATING") and row.cluster_id:
+        end = _go_on(scope, row, name, row.cluster_id, switch)
+        if end is not None:
+            return end
+    on: list[str] = []
+
+    def on_cluster(cluster_id: str) -> None:
+        on.append(cluster_id)
+        records.change(row.run_id, cluster_id=cluster_id)
+
     records.change(row.run_id, life_cycle_state="PENDING", started_ms=now(), state_message="Waiting for cluster")
+    began = False
     try:
-        driver = scope.clusters.driver(cluster, lambda id_: records.change(row.run_id, cluster_id=id_))
-        return _on(scope, driver, row, extra, switch, cluster.cluster_id)
+        with scope.clusters.driver(name, row.settings, on_cluster) as driver:
+            began = True
+            return _on(scope, driver, row, extra, switch, on[0])
     except CannotRun as cannot:
         return TaskEnd("FAILED", str(cannot), cannot.code, {"error": str(cannot)})
+    except ApiError as error:  # existing_cluster_id names none
+        return TaskEnd("FAILED", error.message, "CLUSTER_ERROR", {"error": error.message})
     except DriverFailed as failed:
         if switch.reason is not None:
             return TaskEnd(*switch.reason)
-        code = "DRIVER_ERROR" if cluster.driver is not None else "CLUSTER_ERROR"
+        code = "DRIVER_ERROR" if began else "CLUSTER_ERROR"
         return TaskEnd("FAILED", failed.message, code, {"error": failed.message, "reason": failed.reason})
     finally:
         scope.parts.files.end_access(row.run_id)
-        if own is not None:
-            scope.clusters.end(own)
+
+
+def _go_on(scope: RunScope, row: RunRecord, name: str, cluster_id: str, switch: Cancellation) -> TaskEnd | None:
+    """Wait for an attempt that was running when the workspace was killed. None where its driver never began it: then it
+    has to begin."""
+    run_id = driver_run(row.run_id, row.attempt)
+    try:
+        with scope.clusters.adopted(cluster_id) as driver:
+            since = row.execution_ms or scope.parts.timers.now_ms()
+            outcome = _watched(scope, driver, run_id, row, switch, since, lambda: driver.resume(run_id))
+    except (DriverFailed, ApiError) as failed:
+        if switch.reason is not None:
+            return TaskEnd(*switch.reason)
+        message = f"The run was going when the workspace ended, and its driver is gone: {failed}"
+        return TaskEnd("FAILED", message, "DRIVER_ERROR", {"error": message})
+    finally:
+        scope.parts.files.end_access(row.run_id)
+        scope.clusters.release(name, row.settings)
+    return None if outcome is None else _end(scope, row, outcome, switch)
 
 
 def _on(
@@ -66,7 +93,7 @@ def _on(
         known=known,
         task_values=scope.task_values,
         user=scope.run.creator,
-        env=_variables(scope, row),
+        env=scope.parts.files.reveal(_variables(scope, row), scope.run.creator, str(scope.run.run_id))[0],
     )
     asked = request(row.settings, scope.run.parameters, job_parameters, situation, scope.parts.files, scope.folder)
     if switch.reason is not None:
@@ -75,21 +102,36 @@ def _on(
     scope.parts.records.change(
         row.run_id, life_cycle_state="RUNNING", execution_ms=timers.now_ms(), state_message="In run"
     )
-    off_cancel = switch.on_cancel(lambda: _cancel(driver, asked.run_id))
+    outcome = _watched(scope, driver, asked.run_id, row, switch, timers.now_ms(), lambda: driver.run(asked))
+    return _end(scope, row, outcome or TaskOutcome("CANCELED"), switch)
+
+
+def _end(scope: RunScope, row: RunRecord, outcome: TaskOutcome, switch: Cancellation) -> TaskEnd:
+    _keep_notebook_runs(scope, row, outcome)
+    return told(_redacted(outcome, scope.parts.files.redactor(scope.run.run_id, row.run_id)), switch)
+
+
+def _watched(
+    scope: RunScope,
+    driver: Any,
+    run_id: str,
+    row: RunRecord,
+    switch: Cancellation,
+    since_ms: int,
+    wait: Callable[[], TaskOutcome | None],
+) -> TaskOutcome | None:
+    """Wait for a run of a driver, which meanwhile a cancel, or the task's timeout counted from `since_ms`, may end."""
+    off_cancel = switch.on_cancel(lambda: _cancel(driver, run_id))
     seconds = row.settings.get("timeout_seconds") or 0
-    off_timer = (
-        timers.at(timers.now_ms() + seconds * 1000, lambda: switch.cancel("TIMEDOUT", "Run timed out."))
-        if seconds
-        else None
-    )
+    off_timer: Callable[[], None] = lambda: None  # noqa: E731
+    if seconds:
+        timers = scope.parts.timers
+        off_timer = timers.at(since_ms + seconds * 1000, lambda: switch.cancel("TIMEDOUT", "Run timed out."))
     try:
-        outcome = driver.run(asked)
+        return wait()
     finally:
         off_cancel()
-        if off_timer is not None:
-            off_timer()
-    _keep_notebook_runs(scope, row, outcome)
-    return told(_redacted(outcome, scope.parts.files.redactor(situation.run_id, row.run_id)), switch)
+        off_timer()
 
 
 def _keep_notebook_runs(scope: RunScope, row: RunRecord, outcome: TaskOutcome) -> None:

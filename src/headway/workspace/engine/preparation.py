@@ -18,7 +18,8 @@ class Files:
     """How the engine reads the workspace: a path to its local file, a notebook to (name, language, source).
 
     Both may raise ApiError. `redactor` gives what takes the secrets that runs were shown out of a text. `access` gives
-    what a task run (by its id) reaches the API with, as a user; `end_access` takes it back.
+    what a task run (by its id) reaches the API with, as a user; `end_access` takes it back. `reveal` puts secrets in
+    the places of values that name them, for a user and a run (its first answer).
     """
 
     local: Callable[[str], Path]
@@ -26,6 +27,9 @@ class Files:
     redactor: Callable[..., Callable[[str], str]] = lambda *run_ids: str
     access: Callable[[str, int], ApiAccess | None] = lambda user, run_id: None
     end_access: Callable[[int], None] = lambda run_id: None
+    reveal: Callable[[Mapping[str, str], str, str | None], tuple[dict[str, str], frozenset[str]]] = (
+        lambda values, user, run_id: (dict(values), frozenset())
+    )
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ def request(
     except ValueError as error:
         raise CannotRun(str(error)) from None
     return TaskRequest(
-        run_id=f"{situation.task_run_id}-{situation.attempt}",
+        run_id=driver_run(situation.task_run_id, situation.attempt),
         task=task,
         libraries=held,
         log=log_file(folder, situation.task_key, situation.attempt, situation.iteration),
@@ -89,6 +93,11 @@ def request(
         task_values=dict(situation.task_values),
         api=files.access(situation.user, situation.task_run_id),
     )
+
+
+def driver_run(task_run_id: int, attempt: int) -> str:
+    """What an attempt of a task is called on its driver."""
+    return f"{task_run_id}-{attempt}"
 
 
 def log_file(folder: Path, task_key: str, attempt: int = 0, iteration: int | None = None) -> Path:

@@ -27,7 +27,8 @@ class Runner:
         self._outcomes: dict[str, str] = {}
         self._started: set[str] = set()
         self._users = {
-            name: {key for key, row in self._rows.items() if name in cluster_keys(row)} for name in scope.shared
+            name: {key for key, row in self._rows.items() if name in cluster_keys(row)}
+            for name in scope.clusters.shared
         }
         self._finished: queue.SimpleQueue[tuple[str, RunRecord, TaskEnd]] = queue.SimpleQueue()
 
@@ -43,8 +44,10 @@ class Runner:
         """Run every task; return the run's result state."""
         run, timers = self._scope.run, self._scope.parts.timers
         began = timers.now_ms()
-        again = run.repair_id is not None
-        # A repaired run keeps the time at which it first began.
+        again = run.repair_id is not None or self._scope.resumed
+        if self._scope.resumed:
+            began = run.execution_ms or began
+        # A repaired run, and one that goes on after a restart, keeps the time at which it first began.
         first = {} if again else {"started_ms": began, "execution_ms": began}
         self._records.change(run.run_id, life_cycle_state="RUNNING", state_message="In run", **first)
         self._scope.parts.events.publish(RunStarted(run.run_id, run.job_id, began, again))
@@ -54,8 +57,7 @@ class Runner:
         finally:
             for take_back in off:
                 take_back()
-            for cluster in self._scope.shared.values():
-                self._scope.clusters.end(cluster)
+            self._scope.clusters.end_all()
         reason = self._scope.cancellation.reason
         return reason[0] if reason is not None else run_result(self._nodes, self._results)
 
@@ -143,7 +145,7 @@ class Runner:
             if key in users:
                 users.discard(key)
                 if not users:
-                    self._scope.clusters.end(self._scope.shared[name])
+                    self._scope.clusters.end(name)
 
 
 def cluster_keys(row: RunRecord) -> set[str | None]:

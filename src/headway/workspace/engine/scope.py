@@ -11,7 +11,7 @@ from headway.workspace.engine import references
 from headway.workspace.engine.cancellation import Cancellation
 from headway.workspace.engine.decisions import FAILURES
 from headway.workspace.engine.events import Events
-from headway.workspace.engine.job_clusters import JobCluster, JobClusters
+from headway.workspace.engine.job_clusters import RunClusters
 from headway.workspace.engine.preparation import Files
 from headway.workspace.engine.records import Records, RunRecord
 from headway.workspace.engine.timers import Timers
@@ -58,19 +58,13 @@ class Parts:
 class RunScope:
     """One run while it goes on. `settings` and `parameters` are those it goes by (a repair may have newer ones)."""
 
-    def __init__(self, run: RunRecord, parts: Parts, clusters: JobClusters, folder: Path, repair_count: int) -> None:
+    def __init__(self, run: RunRecord, parts: Parts, clusters: RunClusters, folder: Path, repair_count: int) -> None:
         self.run, self.parts, self.clusters, self.folder = run, parts, clusters, folder
         self.cancellation = Cancellation()
-        self.shared = {
-            entry["job_cluster_key"]: JobCluster(
-                # Each repair has clusters of its own; what those before it wrote is kept beside theirs.
-                entry["job_cluster_key"] + (f"-repair-{repair_count}" if repair_count else ""),
-                entry["new_cluster"],
-                run.run_id,
-                run.creator,
-            )
-            for entry in run.settings.get("job_clusters") or []
-        }
+        # It was going when the workspace was killed.
+        self.resumed = run.life_cycle_state in ("RUNNING", "TERMINATING")
+        if self.resumed:
+            clusters.take_over()
         self.task_values: dict[str, Mapping[str, Any]] = {}
         self._ended: dict[str, str] = {}
         self._known = references.of_run(

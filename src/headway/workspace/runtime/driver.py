@@ -1,6 +1,5 @@
 """A driver as its supervisor sees it: start, run tasks, cancel, stop."""
 
-import contextlib
 import json
 import os
 import shutil
@@ -10,11 +9,13 @@ import subprocess
 import threading
 import time
 import uuid
+from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from headway.workspace.runtime import launch, messages
+from headway.workspace.runtime.adopted import UNKNOWN_STATUS, AdoptedProcess, DriverProcess, end_group
 from headway.workspace.runtime.hostjar import make_folders, prepare
 from headway.workspace.runtime.submitting import Submissions
 from headway.workspace.runtime.tasks import (
@@ -32,6 +33,7 @@ from headway.workspace.runtime.tasks import (
 
 LEASE_SECONDS = 60
 START_SECONDS = 180
+KEPT_OUTCOMES = 200
 _POLL_SECONDS = 0.02
 
 
@@ -42,9 +44,7 @@ class Driver:
     `tainted` becomes true when a run left a thread behind that cannot be ended (an endless loop on the JVM).
     """
 
-    def __init__(
-        self, spec: DriverSpec, cache: Path, process: "subprocess.Popen[bytes]", said: Mapping[str, Any]
-    ) -> None:
+    def __init__(self, spec: DriverSpec, cache: Path, process: DriverProcess, said: Mapping[str, Any]) -> None:
         self.spec = spec
         self.folder = spec.folder
         self.tainted = False
@@ -58,8 +58,18 @@ class Driver:
         self._secret: str = said["secret"]
         self._stopping = threading.Lock()
         self._submissions = Submissions(spec, spec.folder, cache)
+        self._ended: deque[str] = deque()
         # One connection stays open for the driver's whole life: while it is, the driver does not end itself.
         self._lease = self._connect()
+        try:
+            self._lease.sendall(b'{"op": "lease"}\n')
+            with self._lease.makefile("rb") as answers:
+                held = answers.readline()
+        except OSError:
+            held = b""
+        if not held:
+            self._lease.close()
+            raise self._died(None)
 
     @classmethod
     def start(cls, spec: DriverSpec, cache: Path) -> "Driver":
@@ -79,8 +89,23 @@ class Driver:
         try:
             return cls(spec, cache, process, _announced(spec.folder, process))
         except BaseException:
-            _kill(process)
+            end_group(process)
             raise
+
+    @classmethod
+    def adopt(cls, spec: DriverSpec, cache: Path) -> "Driver":
+        """Take over the driver that an earlier process left in `spec.folder`. Raise DriverFailed where none is there.
+
+        Its runs go on: see `resume`.
+        """
+        try:
+            said = json.loads((spec.folder / "driver.json").read_text())
+            process = AdoptedProcess(int(said["pid"]), str(spec.folder))
+        except FileNotFoundError:
+            raise DriverFailed("DRIVER_UNREACHABLE", "the driver was not ready") from None
+        except ProcessLookupError:
+            raise _failure(spec.folder, UNKNOWN_STATUS) from None
+        return cls(spec, cache, process, said)
 
     @property
     def pid(self) -> int:
@@ -97,6 +122,7 @@ class Driver:
         request.log.parent.mkdir(parents=True, exist_ok=True)
         request.log.touch()
         if isinstance(request.task, SubmitTask):
+            self._remember(request.run_id, {"op": "submit"})
             return self._submissions.run(request, request.task, self.session_settings)
         began = time.monotonic()
         try:
@@ -104,10 +130,51 @@ class Driver:
         except ValueError as error:  # a library that cannot be used
             _append(request.log, f"{error}\n")
             return TaskOutcome("FAILED", str(error), code="LIBRARY_INSTALLATION_ERROR")
-        answer = self._ask(message)
+        self._remember(request.run_id, messages.remembered(message))
+        start = {"op": "start", "run": request.run_id, "task": message}
+        _, answer = self._ask_all(start, {"op": "await", "run": request.run_id})
+        return self._outcome(request.run_id, answer, began)
+
+    def resume(self, run_id: str) -> TaskOutcome | None:
+        """Wait for the end of a run that was begun before, also by an earlier process; None where it never was.
+
+        `seconds` of the outcome are those of the waiting. Raise DriverFailed where the driver dies meanwhile.
+        """
+        began = time.monotonic()
+        answer = self._ask({"op": "await", "run": run_id})
+        if not answer.get("unknown"):
+            return self._outcome(run_id, answer, began)
+        asked = self._asked(run_id)
+        if asked.exists() and json.loads(asked.read_text(encoding="utf-8"))["op"] == "submit":
+            raise DriverFailed("WORKSPACE_RESTARTED", "its spark-submit process ended with the workspace")
+        return None
+
+    def _outcome(self, run_id: str, answer: Mapping[str, Any], began: float) -> TaskOutcome:
         if answer.get("tainted"):
             self.tainted = True
-        return messages.outcome(message, answer, time.monotonic() - began)
+        self._ended.append(run_id)
+        if len(self._ended) > KEPT_OUTCOMES:
+            old = self._ended.popleft()
+            for ending in ("", ".asked", ".values", ".children"):
+                (self.folder / "runs" / f"{old}{ending}.json").unlink(missing_ok=True)
+        asked = json.loads(self._asked(run_id).read_text(encoding="utf-8"))
+        return messages.outcome(asked, answer, time.monotonic() - began)
+
+    def _remember(self, run_id: str, asked: Mapping[str, Any]) -> None:
+        """What was asked must be known to a process that takes this driver over; nothing in it is secret."""
+        self._asked(run_id).parent.mkdir(exist_ok=True)
+        self._asked(run_id).write_text(json.dumps(asked), encoding="utf-8")
+
+    def _asked(self, run_id: str) -> Path:
+        return self.folder / "runs" / f"{run_id}.asked.json"
+
+    def resize(self, workers: int) -> bool:
+        """Ask Spark for this many executors; false where its master has none of its own (`local`)."""
+        return bool(self._ask({"op": "resize", "workers": workers})["done"])
+
+    def why_dead(self) -> DriverFailed:
+        """Why it has ended, once it has."""
+        return self._died(None)
 
     def cancel(self, run_id: str) -> None:
         """End a run's Spark jobs, streams, threads and processes; its `run` returns CANCELED."""
@@ -124,7 +191,7 @@ class Driver:
                     self._process.wait(timeout=5)
                 except (DriverFailed, subprocess.TimeoutExpired):
                     pass
-            _kill(self._process)
+            end_group(self._process)
             self._lease.close()
             shutil.rmtree(self.folder / "tmp", ignore_errors=True)
 
@@ -173,22 +240,33 @@ class Driver:
         except OSError as error:
             raise self._died(error) from error
         connection.settimeout(None)
-        connection.sendall(self._secret.encode() + b"\n")
+        try:
+            connection.sendall(self._secret.encode() + b"\n")
+        except OSError as error:
+            connection.close()
+            raise self._died(error) from error
         return connection
 
     def _ask(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        return self._ask_all(message)[0]
+
+    def _ask_all(self, *asked: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Send these on one connection; return their answers. Raise DriverFailed."""
+        answers = []
         try:
-            with self._connect() as connection:
-                connection.sendall(json.dumps(message).encode() + b"\n")
-                line = connection.makefile("rb").readline()
+            with self._connect() as connection, connection.makefile("rb") as lines:
+                connection.sendall(b"".join(json.dumps(message).encode() + b"\n" for message in asked))
+                for _ in asked:
+                    line = lines.readline()
+                    if not line:
+                        raise self._died(None)
+                    answer: dict[str, Any] = json.loads(line)
+                    if "failure" in answer:
+                        raise DriverFailed("DRIVER_UNREACHABLE", f"the driver could not do it: {answer['failure']}")
+                    answers.append(answer)
         except OSError as error:
             raise self._died(error) from error
-        if not line:
-            raise self._died(None)
-        answer: dict[str, Any] = json.loads(line)
-        if "failure" in answer:
-            raise DriverFailed("DRIVER_UNREACHABLE", f"the driver could not do it: {answer['failure']}")
-        return answer
+        return answers
 
     def _died(self, cause: Exception | None) -> DriverFailed:
         try:
@@ -198,7 +276,7 @@ class Driver:
         return _failure(self.folder, status)
 
 
-def _announced(folder: Path, process: "subprocess.Popen[bytes]") -> dict[str, Any]:
+def _announced(folder: Path, process: DriverProcess) -> dict[str, Any]:
     """What the driver writes when it is ready."""
     path = folder / "driver.json"
     deadline = time.monotonic() + START_SECONDS
@@ -220,6 +298,8 @@ def _announced(folder: Path, process: "subprocess.Popen[bytes]") -> dict[str, An
 def _failure(folder: Path, status: int) -> DriverFailed:
     """Why a driver ended, from its exit status and the end of what it printed. JVM: 3 means out of memory."""
     tail = "".join(_tail(folder / "logs" / name) for name in ("stdout", "stderr"))[-2000:]
+    if status == UNKNOWN_STATUS and "OutOfMemoryError" not in tail:
+        return DriverFailed("DRIVER_UNREACHABLE", f"the driver has ended. {tail.strip()}".strip())
     if status == -signal.SIGKILL:
         return DriverFailed("DRIVER_UNREACHABLE", "the driver's process was killed (SIGKILL)")
     if "OutOfMemoryError" in tail:
@@ -238,13 +318,6 @@ def _tail(path: Path, size: int = 2000) -> str:
 def _append(path: Path, text: str) -> None:
     with path.open("a", encoding="utf-8") as target:
         target.write(text)
-
-
-def _kill(process: "subprocess.Popen[bytes]") -> None:
-    """End the whole process group: the JVM, its zygote, and what those started."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
 
 
 StartDriver = Callable[[DriverSpec, Path], Driver]

@@ -38,10 +38,13 @@ class DriverFleet:
         self._starting = 0
         self._closed = False
         self._refiller = threading.Thread(target=self._refill, name="standby", daemon=True)
-        if standby:
+
+    def open(self) -> None:
+        """Begin to keep warm drivers."""
+        if self._wanted:
             self._refiller.start()
 
-    def acquire(self, spec: DriverSpec) -> Driver:
+    def acquire(self, spec: DriverSpec, pool: str | None = None) -> Driver:
         """A fresh driver for `spec`. Raise DriverFailed where it does not start.
 
         One that stands by is used where runtime, memory and cores are the same and every Spark setting can be
@@ -58,6 +61,14 @@ class DriverFleet:
                         self._taken.add(driver)
                         return driver
         driver = self._start(spec, self._cache)
+        with self._changed:
+            self._taken.add(driver)
+        return driver
+
+    def adopt(self, spec: DriverSpec) -> Driver:
+        """The driver that an earlier process left in the spec's folder. Raise DriverFailed where none answers there."""
+        driver = Driver.adopt(spec, self._cache)
+        driver.session_settings = _session_settings(spec)
         with self._changed:
             self._taken.add(driver)
         return driver
@@ -88,7 +99,7 @@ class DriverFleet:
             and (spec.memory_mb, spec.cores) == (STANDBY_MEMORY_MB, STANDBY_CORES)
             and spec.quick
             and not spec.env
-            and all(key.startswith("spark.sql.") and key not in STATIC_SETTINGS for key in spec.spark_conf)
+            and _session_settings(spec) == spec.spark_conf
         )
 
     def _refill(self) -> None:
@@ -118,6 +129,15 @@ class DriverFleet:
                     self._changed.wait_for(lambda: self._closed, timeout=_RETRY_SECONDS)
             if driver is not None and self._closed:
                 driver.stop()
+
+
+def _session_settings(spec: DriverSpec) -> dict[str, str]:
+    """Those of a driver's settings that a running session can take."""
+    return {
+        key: value
+        for key, value in spec.spark_conf.items()
+        if key.startswith("spark.sql.") and key not in STATIC_SETTINGS
+    }
 
 
 # Settings below spark.sql. that a running session cannot take (StaticSQLConf, Spark 4.3.0).

@@ -159,3 +159,7 @@ def make_folders(spec: DriverSpec) -> None:
     for root in (spec.roots.dbfs, spec.roots.workspace, spec.roots.volumes):
         root.mkdir(parents=True, exist_ok=True)
     (spec.folder / "log4j2.properties").write_text(launch.LOG4J)
+    if spec.secret_conf:
+        secret = spec.folder / launch.SECRET_ARGUMENTS
+        secret.touch(mode=0o600)
+        secret.write_text(launch.secret_arguments(spec), encoding="utf-8")

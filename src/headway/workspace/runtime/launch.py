@@ -1,5 +1,6 @@
 """The command line of a driver's JVM."""
 
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from headway.adapters.java import SPARK_OPTIONS
 from headway.workspace.runtime.tasks import DriverSpec, Runtime
 
+SECRET_ARGUMENTS = "secret.args"  # noqa: S105  (the name of a file)
 LOG4J = """rootLogger.level = info
 rootLogger.appenderRef.file.ref = file
 appender.file.type = File
@@ -23,6 +25,10 @@ def classpath(runtime: Runtime, host_jar: Path) -> str:
     """The host and every JAR of Spark, in a fixed order: the class-data archive is valid only for the very same."""
     jars = sorted(str(jar) for jar in (runtime.spark_home / "jars").glob("*.jar"))
     return ":".join([str(host_jar), *jars, *map(str, runtime.extra_jars)])
+
+
+# Spark's own. Source: Spark's configuration, spark.redaction.regex.
+_REDACTED = "(?i)secret|password|token|access[.]?key"
 
 
 def settings(spec: DriverSpec) -> Mapping[str, str]:
@@ -50,7 +56,28 @@ def settings(spec: DriverSpec) -> Mapping[str, str]:
         "spark.hadoop.fs.dbfs.impl": "headway.host.DbfsFileSystem",
         "spark.hadoop.fs.AbstractFileSystem.dbfs.impl": "headway.host.Dbfs",
         "spark.pyspark.python": str(spec.runtime.python),
+        **_redaction(spec),
     }
+
+
+def _redaction(spec: DriverSpec) -> Mapping[str, str]:
+    """Spark leaves out of its event log what these match."""
+    if not spec.secret_conf:
+        return {}
+    names = "|".join(re.escape(name) for name in sorted(spec.secret_conf))
+    return {"spark.redaction.regex": f"{spec.spark_conf.get('spark.redaction.regex', _REDACTED)}|^(?:{names})$"}
+
+
+def secret_arguments(spec: DriverSpec) -> str:
+    """The secret settings as a file of arguments. Source: the `java` command, "Command-Line Argument Files"."""
+    found = {key: value for key, value in settings(spec).items() if key in spec.secret_conf}
+    return "".join(f'"{_escaped(f"-D{key}={value}")}"\n' for key, value in found.items())
+
+
+def _escaped(text: str) -> str:
+    for plain, written in (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t")):
+        text = text.replace(plain, written)
+    return text
 
 
 def zygote_command(runtime: Runtime) -> list[str]:
@@ -73,7 +100,8 @@ def command(spec: DriverSpec, host_jar: Path, archive: tuple[str, ...], lease_se
         f"-Dheadway.logs={spec.folder / 'logs'}",
         f"-Dlog4j2.configurationFile={spec.folder / 'log4j2.properties'}",
         f"-Djava.io.tmpdir={spec.folder / 'tmp'}",
-        *(f"-D{key}={value}" for key, value in settings(spec).items()),
+        *(f"-D{key}={value}" for key, value in settings(spec).items() if key not in spec.secret_conf),
+        *((f"@{spec.folder / SECRET_ARGUMENTS}",) if spec.secret_conf else ()),
         *((f"-javaagent:{host_jar}",) if lease_seconds else ()),
         "-cp",
         classpath(spec.runtime, host_jar),

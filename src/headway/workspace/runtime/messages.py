@@ -1,6 +1,5 @@
 """Between values and the JSON that the driver's host speaks: what is asked, what its answers mean."""
 
-import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -118,12 +117,23 @@ def _python(
     }
 
 
+def remembered(message: Message) -> Message:
+    """What of a run's message `outcome` needs: where the run tells of itself. It has no token and no parameter."""
+    python = {key: message["python"][key] for key in _TOLD} if "python" in message else {}
+    kept = {"op": message["op"], "log": message["log"], "python": python}
+    return kept | {"statements": message["statements"]} if message["op"] == "sql" else kept
+
+
+_TOLD = ("kind", "outcome", "values", "children", "record")
+
+
 def outcome(message: Message, answer: Mapping[str, Any], seconds: float) -> TaskOutcome:
-    """How a run ended: what the JVM answered, and what a Python run told before its end."""
+    """How a run ended: what the JVM answered, and what a Python run told before its end. Its files stay: whoever asks
+    again, because the one who asked was killed before it noted the end, gets the same."""
     python = message.get("python", {})
     if message["op"] == "sql":
         _keep_sql(message, answer)
-    told = _taken(python.get("outcome"))
+    told = _read(python.get("outcome"))
     state: Literal["SUCCESS", "FAILED", "CANCELED"] = answer["state"]
     good = state == "SUCCESS"
     record = None
@@ -135,10 +145,10 @@ def outcome(message: Message, answer: Mapping[str, Any], seconds: float) -> Task
         error_trace="" if good else told.get("trace") or answer["trace"],
         notebook_result=told.get("notebook_result"),
         seconds=seconds,
-        task_values=_taken(python.get("values")),
+        task_values=_read(python.get("values")),
         record=record if record is not None and record.exists() else None,
         notebook_runs=tuple(
-            NotebookRun(**{**entry, "record": Path(entry["record"])}) for entry in _taken(python.get("children")) or ()
+            NotebookRun(**{**entry, "record": Path(entry["record"])}) for entry in _read(python.get("children")) or ()
         ),
         sql=sql_outcome(answer) if message["op"] == "sql" else None,
     )
@@ -208,14 +218,11 @@ def _column(entry: Mapping[str, Any]) -> ResultColumn:
     )
 
 
-def _taken(path: str | None) -> Any:
-    """What a run wrote into a file of its own, which is removed; empty where it wrote nothing or was killed before."""
+def _read(path: str | None) -> Any:
+    """What a run wrote into a file of its own; empty where it wrote nothing or was killed before."""
     if path is None:
         return {}
     try:
-        found = json.loads(Path(path).read_text(encoding="utf-8"))
+        return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
-    return found

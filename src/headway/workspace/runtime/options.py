@@ -35,12 +35,12 @@ S3A: dict[str, tuple[Coordinate, ...]] = {
     ),
     "3.4.1": (
         Coordinate("org.apache.hadoop", "hadoop-aws", "3.4.1", alone=True),
-        *_sdk("2.24.6", "s3", "s3-transfer-manager", "sts", "kms", "apache-client", "netty-nio-client"),
+        *_sdk("2.24.6", "s3", "s3-transfer-manager", "sts", "apache-client", "netty-nio-client"),
         Coordinate("org.wildfly.openssl", "wildfly-openssl", "1.1.3.Final", alone=True),
     ),
     "3.5.0": (
         Coordinate("org.apache.hadoop", "hadoop-aws", "3.5.0", alone=True),
-        *_sdk("2.35.4", "s3", "s3-transfer-manager", "sts", "kms", "apache-client", "netty-nio-client"),
+        *_sdk("2.35.4", "s3", "s3-transfer-manager", "sts", "apache-client", "netty-nio-client"),
         Coordinate("software.amazon.s3.analyticsaccelerator", "analyticsaccelerator-s3", "1.3.1", alone=True),
         Coordinate("org.wildfly.openssl", "wildfly-openssl", "2.1.4.Final", alone=True),
     ),

@@ -114,6 +114,7 @@ class Submissions:
             "spark.executor.extraClassPath": host_jar,
         }
         lines = [f"{key} {value}\n" for key, value in own.items()]
+        (folder / "spark-defaults.conf").touch(mode=0o600)  # it may hold secrets
         (folder / "spark-defaults.conf").write_text("".join(lines), encoding="utf-8")
         (folder / "log4j2.properties").write_text(_LOG4J, encoding="utf-8")
         return folder

@@ -44,7 +44,8 @@ class DriverSpec:
     """A driver to start. `folder` is its own: logs, event log, scratch. `memory_mb` is the heap of its JVM.
 
     `quick` compiles user code and Spark with the JVM's first compiler only: half the CPU for starts and small data,
-    2.5 to 3.7 times slower on big data.
+    2.5 to 3.7 times slower on big data. `secret_conf` names those of `spark_conf` that nobody may read: neither in the
+    list of processes nor in the event log.
     """
 
     cluster_id: str
@@ -55,6 +56,7 @@ class DriverSpec:
     cores: int = 2
     quick: bool = False
     spark_conf: Mapping[str, str] = field(default_factory=dict)
+    secret_conf: frozenset[str] = frozenset()
     env: Mapping[str, str] = field(default_factory=dict)
 
 

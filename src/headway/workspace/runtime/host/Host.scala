@@ -21,14 +21,15 @@ import org.apache.spark.sql.classic.SparkSession
   *
   * Arguments: the driver's folder, the lease in seconds, then the command of the Python zygote. Once it is ready it writes
   * `driver.json` (`{port, secret, pid, spark, application}`, readable by its owner only) into the folder and listens on
-  * loopback for JSON lines; the first line of a connection is the secret. While no connection is open for the lease's
-  * length it ends itself, so that no driver outlives its supervisor for long.
+  * loopback for JSON lines; the first line of a connection is the secret. A supervisor holds one connection that says
+  * `{"op": "lease"}`; while there is none for the lease's length the driver ends itself, so that it does not outlive its
+  * supervisor for long. Until then another may take it over.
   */
 object Host {
   val json = new ObjectMapper()
   /** Tables that outlive this driver; none in a training run. */
   @volatile var metastore: Option[Metastore] = None
-  private val connections = new AtomicInteger()
+  private val leases = new AtomicInteger()
   private val lastSeen = new AtomicLong(System.nanoTime)
 
   def main(arguments: Array[String]): Unit = {
@@ -88,33 +89,47 @@ object Host {
 
   private def endWithoutSupervisor(lease: Long): Unit = while (true) {
     Thread.sleep(1000)
-    if (connections.get == 0 && System.nanoTime - lastSeen.get > lease * 1000000000L) {
+    if (leases.get == 0 && System.nanoTime - lastSeen.get > lease * 1000000000L) {
       System.err.println(s"no supervisor for $lease s: ending")
       Runtime.getRuntime.halt(3)
     }
   }
 
   private def converse(socket: Socket, secret: String, base: SparkSession, tasks: Tasks): Unit = {
-    connections.incrementAndGet()
+    lastSeen.set(System.nanoTime)
+    var lease = false
     try {
       val lines = new BufferedReader(new InputStreamReader(socket.getInputStream, UTF_8))
       val writer = new PrintWriter(new java.io.OutputStreamWriter(socket.getOutputStream, UTF_8), true)
       val offered = Option(lines.readLine()).getOrElse("")
       if (MessageDigest.isEqual(offered.getBytes(UTF_8), secret.getBytes(UTF_8)))
         Iterator.continually(lines.readLine()).takeWhile(_ != null).foreach { line =>
-          writer.println(json.writeValueAsString(answer(json.readTree(line), base, tasks)))
+          val request = json.readTree(line)
+          if (request.path("op").asText == "lease" && !lease) {
+            lease = true
+            leases.incrementAndGet()
+          }
+          writer.println(json.writeValueAsString(answer(request, base, tasks)))
         }
     } catch { case _: java.io.IOException => () } // the supervisor went away
     finally {
       socket.close()
       lastSeen.set(System.nanoTime)
-      connections.decrementAndGet()
+      if (lease) leases.decrementAndGet()
     }
   }
 
   private def answer(request: JsonNode, base: SparkSession, tasks: Tasks): ObjectNode =
     try
       request.path("op").asText match {
+        case "lease" => json.createObjectNode()
+        case "start" =>
+          Outcomes.start(request.get("run").asText)(answer(request.get("task"), base, tasks))
+          json.createObjectNode()
+        case "await" => Outcomes.await(request.get("run").asText)
+        case "resize" =>
+          val done = base.sparkContext.requestTotalExecutors(request.get("workers").asInt, 0, Map.empty[String, Int])
+          json.createObjectNode().put("done", done)
         case "jar" => tasks.jar(request)
         case "python" => tasks.python(request)
         case "sql" => tasks.sql(request)

@@ -20,8 +20,7 @@ object Statements {
     * `{"columns": […], "rows": [[…]], "truncated"}`.
     */
   def execute(session: SparkSession, request: JsonNode): ObjectNode = {
-    text(request, "catalog").foreach(session.catalog.setCurrentCatalog)
-    text(request, "schema").foreach(session.catalog.setCurrentDatabase)
+    use(session, text(request, "catalog"), text(request, "schema"))
     val given = request.path("parameters").asScala.toSeq
     val arguments: Map[String, Any] = given.map { entry =>
       val value = text(entry, "value", emptyToo = true)
@@ -62,6 +61,17 @@ object Statements {
         (0 until row.length).foreach(at => written(row.get(at)).fold(line.addNull())(line.add))
       }
       answer.put("truncated", found.length > limit)
+    }
+  }
+
+  /** In SQL, so that the names mean what they do in statements (see Catalogs). */
+  private def use(session: SparkSession, catalog: Option[String], schema: Option[String]): Unit = {
+    def quoted(name: String) = s"`${name.replace("`", "``")}`"
+    (catalog, schema) match {
+      case (Some(named), None) if named.equalsIgnoreCase(Catalogs.Main) => session.sql("use catalog main")
+      case (Some(named), inside) => session.sql(s"use ${quoted(named)}.${quoted(inside.getOrElse("default"))}")
+      case (None, Some(inside)) => session.sql(s"use ${quoted(inside)}")
+      case (None, None) => ()
     }
   }
 

@@ -4,6 +4,7 @@ import json
 import signal
 import socket
 import sys
+import textwrap
 import traceback
 from typing import Any
 
@@ -50,6 +51,13 @@ def _send(channel: socket.socket, told: dict[str, Any]) -> None:
     channel.sendall(json.dumps(told).encode() + b"\n")
 
 
+def level(text: str) -> str:
+    """The text without the indentation of its first line, where that is on all: programs send code as it stands in
+    theirs, and IPython takes it so."""
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    return textwrap.dedent(text) if first[:1].isspace() else text
+
+
 def command_result(cells: kernel.Kernel, command: dict[str, Any], name: str) -> dict[str, Any]:
     """Execute one command; what the API tells of its end."""
     from .notebook import cells as parsed
@@ -57,11 +65,12 @@ def command_result(cells: kernel.Kernel, command: dict[str, Any], name: str) -> 
     language = command["language"].upper()
     try:
         for cell in parsed(command["code"], language):
-            cells.execute(cell.magic, cell.text, name, cell.line)
+            text = level(cell.text) if language == "PYTHON" else cell.text
+            cells.execute(cell.magic, text, name, cell.line)
         return {"state": "FINISHED", "outputs": cells.take_outputs()}
     except NotebookExit as ended:
-        outputs = [*cells.take_outputs(), results.text(f"Notebook exited: {ended.value}\n")]
-        return {"state": "FINISHED", "outputs": outputs}
+        cells.take_outputs()  # the value is the command's result, alone: clients parse it
+        return {"state": "FINISHED", "outputs": [results.text(cells.redacted(ended.value))]}
     except kernel.CellFailed as failed:
         return {
             "state": "ERROR",

@@ -205,7 +205,7 @@ class Zygote:
         """End a run that takes more memory, or starts more processes, than it may: only that run dies."""
         for fork in list(self.forks.values()):
             tree = self.processes.descendants(fork.pid)
-            used = resident_mb([fork.pid, *tree]) if fork.memory_mb else 0
+            used = resident_mb([fork.pid, *tree], fork.memory_mb) if fork.memory_mb else 0
             if used > fork.memory_mb:
                 fork.reason = (
                     f"the Python process used {used} MB of memory; "

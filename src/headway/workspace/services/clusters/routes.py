@@ -1,10 +1,16 @@
-"""Clusters over HTTP: reading. All-purpose clusters are not served yet."""
+"""Clusters over HTTP."""
 
+import uuid
 from collections.abc import Sequence
 
 from headway.workspace.catalogue import Catalogue
+from headway.workspace.errors import invalid, malformed, not_implemented
 from headway.workspace.http import Call, Data, Endpoint, text
+from headway.workspace.services.clusters import model
+from headway.workspace.services.clusters.listing import event_query, list_query
+from headway.workspace.services.clusters.model import Cluster
 from headway.workspace.services.clusters.store import ClusterStore
+from headway.workspace.services.clusters.supervisor import ClusterSupervisor
 
 VERSIONS = ("2.0", "2.1")
 
@@ -12,18 +18,39 @@ VERSIONS = ("2.0", "2.1")
 class ClusterRoutes:
     """The routes."""
 
-    def __init__(self, store: ClusterStore, catalogue: Catalogue) -> None:
-        self._store, self._catalogue = store, catalogue
+    def __init__(self, store: ClusterStore, supervisor: ClusterSupervisor, catalogue: Catalogue) -> None:
+        self._store, self._supervisor, self._catalogue = store, supervisor, catalogue
 
     def endpoints(self) -> Sequence[Endpoint]:
         """What is served."""
+        gets = {
+            "spark-versions": self.spark_versions,
+            "list-node-types": self.list_node_types,
+            "list-zones": self.list_zones,
+            "get": self.get,
+        }
+        posts = {
+            "create": self.create,
+            "edit": self.edit,
+            "update": self.update,
+            "start": self.start,
+            "restart": self.restart,
+            "resize": self.resize,
+            "delete": self.delete,
+            "permanent-delete": self.permanent_delete,
+            "pin": self.pin,
+            "unpin": self.unpin,
+            "events": self.events,
+            "change-owner": self.change_owner,
+        }
         return [
-            Endpoint("GET", "/clusters/spark-versions", self.spark_versions, VERSIONS),
-            Endpoint("GET", "/clusters/list-node-types", self.list_node_types, VERSIONS),
-            Endpoint("GET", "/clusters/list-zones", self.list_zones, VERSIONS),
-            Endpoint("GET", "/clusters/list", self.list, VERSIONS),
-            Endpoint("GET", "/clusters/get", self.get, VERSIONS),
+            *(Endpoint("GET", f"/clusters/{name}", handler, VERSIONS) for name, handler in gets.items()),
+            *(Endpoint("POST", f"/clusters/{name}", handler, VERSIONS) for name, handler in posts.items()),
+            Endpoint("GET", "/clusters/list", self.list_recent, ("2.0",)),
+            Endpoint("GET", "/clusters/list", self.list, ("2.1",)),
         ]
+
+    # what clusters can be made of
 
     def spark_versions(self, call: Call) -> Data:
         """The runtimes."""
@@ -37,10 +64,163 @@ class ClusterRoutes:
         """One zone: this machine."""
         return {"zones": ["local"], "default_zone": "local"}
 
-    def list(self, call: Call) -> Data:
-        """The newest clusters."""
-        return {"clusters": [cluster.to_json() for cluster in self._store.list()]}
+    # clusters
+
+    def create(self, call: Call) -> Data:
+        """A new one, started at once; the same idempotency token gives the same one again."""
+        token = call.data.get("idempotency_token")
+        if token is not None and (not isinstance(token, str) or not 0 < len(token) <= 64):
+            raise invalid("idempotency_token must be a string of 1 to 64 characters")
+        given = dict(call.data)
+        if "clone_from" in given:
+            raise not_implemented("clone_from: this workspace does not copy the libraries of a cluster")
+        spec = self._checked(given)
+        if token is not None:
+            found = self._store.of_token(token)
+            if found is not None:
+                return {"cluster_id": found.cluster_id}
+        cluster_id = new_id()
+        self._supervisor.create(
+            {
+                "cluster_id": cluster_id,
+                "name": spec.get("cluster_name") or cluster_id,
+                "creator": call.user,
+                "spec": spec,
+                "source": model.API,
+                "idempotency_token": token,
+            }
+        )
+        return {"cluster_id": cluster_id}
+
+    def edit(self, call: Call) -> Data:
+        """Another spec in the place of the old one; a running cluster is restarted with it."""
+        cluster = self._own(call)
+        self._supervisor.edit(cluster.cluster_id, self._checked(call.data), call.user)
+        return {}
+
+    def update(self, call: Call) -> Data:
+        """Some fields of the spec."""
+        cluster = self._own(call)
+        given = call.data.get("cluster") or {}
+        if not isinstance(given, dict):
+            raise malformed("Could not parse request object: Expected object for field cluster")
+        spec = model.merged(cluster.spec, text(call.data, "update_mask"), given)
+        self._supervisor.edit(cluster.cluster_id, self._checked(spec), call.user)
+        return {}
+
+    def start(self, call: Call) -> Data:
+        """Start one that is terminated."""
+        self._supervisor.start(text(call.data, "cluster_id"), call.user)
+        return {}
+
+    def restart(self, call: Call) -> Data:
+        """A new driver for one that runs."""
+        self._supervisor.restart(text(call.data, "cluster_id"), call.data.get("restart_user") or call.user)
+        return {}
+
+    def resize(self, call: Call) -> Data:
+        """Another number of workers."""
+        cluster_id = text(call.data, "cluster_id")
+        size: Data = {key: call.data[key] for key in ("num_workers", "autoscale") if key in call.data}
+        if len(size) != 1:
+            raise invalid("Exactly one of num_workers and autoscale must be given")
+        model.check_size(size)
+        self._supervisor.resize(cluster_id, size, call.user)
+        return {}
+
+    def delete(self, call: Call) -> Data:
+        """End one; it can be started again."""
+        self._supervisor.terminate(text(call.data, "cluster_id"), model.by_user(call.user))
+        return {}
+
+    def permanent_delete(self, call: Call) -> Data:
+        """End one and forget it."""
+        cluster = self._own(call)
+        if cluster.pinned_by is not None:
+            raise invalid(f"Cluster {cluster.cluster_id} is pinned: unpin it first")
+        self._supervisor.remove(cluster.cluster_id, model.by_user(call.user))
+        return {}
+
+    def pin(self, call: Call) -> Data:
+        """Keep it in every list."""
+        self._pin(call, call.user)
+        return {}
+
+    def unpin(self, call: Call) -> Data:
+        """Let it go with the others."""
+        self._pin(call, None)
+        return {}
+
+    def _pin(self, call: Call, by: str | None) -> None:
+        cluster = self._store.get(text(call.data, "cluster_id"))
+        if (cluster.pinned_by is None) != (by is None):
+            self._supervisor.tell(cluster.cluster_id, "PINNED" if by else "UNPINNED", {"user": call.user}, pinned_by=by)
+
+    def change_owner(self, call: Call) -> Data:
+        """Another owner, for one that is terminated."""
+        cluster = self._store.get(text(call.data, "cluster_id"))
+        owner = text(call.data, "owner_username")
+        if not owner:
+            raise invalid("owner_username must not be empty")
+        if cluster.state != model.TERMINATED:
+            raise model.unexpected(cluster.cluster_id, cluster.state)
+        self._store.change(cluster.cluster_id, creator=owner)
+        return {}
 
     def get(self, call: Call) -> Data:
         """One."""
-        return self._store.get(text(call.data, "cluster_id")).to_json()
+        return self._json(self._store.get(text(call.data, "cluster_id")))
+
+    def list_recent(self, call: Call) -> Data:
+        """API 2.0: those that live or are pinned, and the newest of those that have ended."""
+        return {"clusters": [self._json(cluster) for cluster in self._store.recent()]}
+
+    def list(self, call: Call) -> Data:
+        """API 2.1: filtered, sorted, a page at a time."""
+        query = list_query(call.data)
+        found = self._store.page(query)
+        result: Data = {"clusters": [self._json(cluster) for cluster in found[: query.limit]]}
+        if len(found) > query.limit:
+            result["next_page_token"] = str(query.offset + query.limit)
+        if query.offset:
+            result["prev_page_token"] = str(max(0, query.offset - query.limit))
+        return result
+
+    def events(self, call: Call) -> Data:
+        """What happened to one."""
+        cluster = self._store.get(text(call.data, "cluster_id"))
+        query = event_query(cluster.cluster_id, call.data)
+        found, count = self._store.events(query)
+        result: Data = {"events": found, "total_count": count}
+        after = query.offset + len(found)
+        if found and after < count:
+            result["next_page"] = {
+                **{key: value for key, value in call.data.items() if key not in ("page_token", "page_size")},
+                "offset": after,
+                "limit": query.limit,
+            }
+            result["next_page_token"] = str(after)
+        if query.offset:
+            result["prev_page_token"] = str(max(0, query.offset - query.limit))
+        return result
+
+    def _own(self, call: Call) -> Cluster:
+        """The cluster that a request names, which is no warehouse's: that is changed by way of its warehouse."""
+        cluster = self._store.get(text(call.data, "cluster_id"))
+        if cluster.source == model.SQL:
+            raise invalid(f"Cluster {cluster.cluster_id} is that of a SQL warehouse: change or delete the warehouse")
+        return cluster
+
+    def _checked(self, given: Data) -> Data:
+        spec = model.checked_spec(given)
+        self._catalogue.check(spec)
+        return spec
+
+    def _json(self, cluster: Cluster) -> Data:
+        return cluster.to_json(self._catalogue.node(cluster.spec))
+
+
+def new_id() -> str:
+    """An id for a cluster, of the form that people know."""
+    digits = uuid.uuid4().int
+    return f"{digits % 10_000:04d}-{digits // 10_000 % 1_000_000:06d}-{uuid.uuid4().hex[:8]}"

@@ -7,6 +7,7 @@ MAX_READ_BYTES = 1024 * 1024
 MAX_BLOCK_BYTES = 1024 * 1024
 MAX_UPLOAD_BYTES = 5 * 1024**3
 MAX_OPEN_UPLOADS = 1000
+IDLE_UPLOAD_SECONDS = 600  # one that nobody adds to makes room for others
 
 
 @dataclass(frozen=True)

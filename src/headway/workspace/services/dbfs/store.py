@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from typing import BinaryIO
 
 from headway.workspace.errors import ApiError, invalid, missing
 from headway.workspace.paths import confined, dbfs_path, normalised
-from headway.workspace.services.dbfs.model import MAX_OPEN_UPLOADS, FileStatus
+from headway.workspace.services.dbfs.model import IDLE_UPLOAD_SECONDS, MAX_OPEN_UPLOADS, FileStatus
 
 ConfinePath = Callable[[Path, str], Path]
 
@@ -25,6 +26,13 @@ class _Upload:
     stream: BinaryIO
     owner: str
     lock: threading.Lock = field(default_factory=threading.Lock)
+    used: float = field(default_factory=time.monotonic)
+
+    def give_up(self) -> None:
+        """Nothing comes of it."""
+        with self.lock:
+            self.stream.close()
+            self.draft.unlink(missing_ok=True)
 
 
 class DbfsStore:
@@ -117,6 +125,8 @@ class DbfsStore:
         draft = self._drafts / uuid.uuid4().hex
         with self._lock:
             if len(self._uploads) >= MAX_OPEN_UPLOADS:
+                self._forget_idle()
+            if len(self._uploads) >= MAX_OPEN_UPLOADS:
                 raise ApiError("RESOURCE_EXHAUSTED", f"{MAX_OPEN_UPLOADS} uploads are open: close some", 429)
             self._last_handle += 1
             self._uploads[self._last_handle] = _Upload(target, draft, draft.open("xb"), owner)
@@ -128,6 +138,7 @@ class DbfsStore:
         with upload.lock:
             if upload.stream.closed:
                 raise _no_stream(handle)
+            upload.used = time.monotonic()
             upload.stream.write(block)
 
     def close_upload(self, handle: int, owner: str) -> None:
@@ -142,6 +153,21 @@ class DbfsStore:
             self._place(upload.draft, upload.target)
         finally:
             upload.draft.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Give up what was begun and not ended."""
+        with self._lock:
+            left = list(self._uploads.values())
+            self._uploads.clear()
+        for upload in left:
+            upload.give_up()
+
+    def _forget_idle(self) -> None:
+        since = time.monotonic() - IDLE_UPLOAD_SECONDS
+        for handle, upload in list(self._uploads.items()):
+            if upload.used < since:
+                del self._uploads[handle]
+                upload.give_up()
 
     def _upload(self, handle: int, owner: str) -> _Upload:
         with self._lock:

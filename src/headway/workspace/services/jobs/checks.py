@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from headway.workspace.engine.triggers import trigger_of
-from headway.workspace.errors import invalid, malformed, not_implemented
+from headway.workspace.errors import invalid, malformed
 from headway.workspace.services.jobs.kinds import KINDS, check_body, kind_of
 from headway.workspace.services.jobs.model import MAX_TASKS, MAX_TASKS_BEFORE_2_2
 
@@ -53,16 +53,22 @@ def check(settings: Mapping[str, Any], version: str, check_cluster: Callable[[Ma
 
 def check_notifications(settings: Mapping[str, Any]) -> None:
     """Raise ApiError where notifications or health rules of a job or task cannot be."""
+    for name in ("webhook_notifications", "health"):
+        if not isinstance(settings.get(name) or {}, dict):
+            raise malformed(f"Could not parse request object: Expected object for field {name}")
+    rules = (settings.get("health") or {}).get("rules") or []
+    if not isinstance(rules, list):
+        raise malformed("Could not parse request object: Expected array for field rules")
     for event, entries in (settings.get("webhook_notifications") or {}).items():
         if not isinstance(entries, list) or not all(isinstance(entry, dict) and entry.get("id") for entry in entries):
             raise invalid(f"webhook_notifications.{event} must be a list of objects that have an id")
         if len(entries) > 3:
             raise invalid(f"webhook_notifications.{event} has {len(entries)} destinations; at most 3 are allowed")
-    for rule in (settings.get("health") or {}).get("rules") or []:
+    for rule in rules:
         value = rule.get("value") if isinstance(rule, dict) else None
         if isinstance(value, bool) or not isinstance(value, int) or value <= 0 or rule.get("op") != "GREATER_THAN":
             raise invalid("each of health.rules must have a metric, the op GREATER_THAN and a value above 0")
-        if rule.get("metric") not in HEALTH_METRICS:
+        if str(rule.get("metric")) not in HEALTH_METRICS:
             raise invalid(f"the metric of a health rule must be one of {', '.join(HEALTH_METRICS)}")
 
 
@@ -115,19 +121,15 @@ def _check_task(
         nested = {"task_key": f"{key}_iteration", **task[kind]["task"]}
         _check_task(nested, keys, shared, version, check_cluster)
     places = [place for place in ("job_cluster_key", "new_cluster", "existing_cluster_id") if task.get(place)]
-    if kind == "sql_task" and not places:
-        raise not_implemented(
-            f"Task {key}: this workspace runs a sql_task on a cluster: give it a new_cluster, a "
-            "job_cluster_key or an existing_cluster_id (warehouse_id alone is not served)"
-        )
-    if len(places) > 1 or (not places and KINDS[kind].needs_cluster):
+    on_warehouse = kind == "sql_task" and not places and _warehouse(key, task[kind])
+    if len(places) > 1 or (not places and not on_warehouse and KINDS[kind].needs_cluster):
         raise invalid(
             "Either new_cluster or existing_cluster_id must be specified."
             if version == "2.0"
             else "One of job_cluster_key, new_cluster, or existing_cluster_id must be specified."
         )
-    if places == ["existing_cluster_id"]:
-        raise not_implemented(f"Task {key}: this workspace has no all-purpose clusters yet; use a job cluster")
+    if places == ["existing_cluster_id"] and not isinstance(task["existing_cluster_id"], str):
+        raise malformed("Could not parse request object: Expected string for field existing_cluster_id")
     if places == ["new_cluster"]:
         check_cluster(task["new_cluster"])
     if places == ["job_cluster_key"] and task["job_cluster_key"] not in shared:
@@ -140,6 +142,13 @@ def _check_task(
     for entry in task.get("depends_on") or []:
         if entry.get("outcome") not in (None, "true", "false"):
             raise invalid(f"Task {key}: the outcome of a dependency must be true or false")
+
+
+def _warehouse(key: str, body: Mapping[str, Any]) -> bool:
+    """A sql_task runs on a warehouse, or here also on a cluster. Raise ApiError where it names none."""
+    if not isinstance(body.get("warehouse_id"), str) or not body["warehouse_id"]:
+        raise invalid(f"Task {key}: missing required field: sql_task.warehouse_id")
+    return True
 
 
 def _check_policy(key: str, task: Mapping[str, Any]) -> None:

@@ -260,8 +260,8 @@ def _run_id(data: Data) -> str:
 
 def _view(data: Data, name: str) -> tuple[str, ...]:
     given = data.get(name) or "ACTIVE_ONLY"
-    if given not in VIEWS:
-        raise invalid(f"Invalid {name} {given!r}. One of {', '.join(VIEWS)}")
+    if not isinstance(given, str) or given not in VIEWS:
+        raise invalid(f"Invalid {name} {given!r:.100}. One of {', '.join(VIEWS)}")
     return VIEWS[given]
 
 

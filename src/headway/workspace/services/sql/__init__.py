@@ -1,0 +1,1 @@
+"""SQL 2.0: warehouses, which are clusters, and statements on them."""
