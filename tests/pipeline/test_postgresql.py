@@ -10,66 +10,91 @@ import requests
 
 from headway.pipeline.database import open_database
 from headway.pipeline.workers import Workers
-from support.postgresql import REQUIRED, Postgresql, binaries, cluster
+from headway.workspace.runtime.tasks import TaskRequest
+from support.postgresql import Postgresql, binaries, cluster
 from support.served_ci import Ci, Remote
-from support.served_workspace import Served, until
-
-PROGRAMS = binaries()
-pytestmark = pytest.mark.skipif(
-    PROGRAMS is None and REQUIRED not in os.environ, reason="needs PostgreSQL's programs (Debian: postgresql)"
-)
+from support.served_workspace import FunctionDriver, Served, until
 
 
 @pytest.fixture(scope="module")
 def postgresql() -> Iterator[Postgresql]:
     """A cluster."""
-    assert PROGRAMS is not None, f"{REQUIRED} is set, and PostgreSQL is not installed"
-    with cluster(PROGRAMS) as made:
+    with cluster(binaries()) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory, postgresql: Postgresql, workspace: Served) -> Iterator[Ci]:
-    """A server that executes nothing itself, and two workers."""
+    """A server that executes nothing itself, and two workers that build one run at a time."""
     options = ("--database", postgresql.url, "--worker-timeout-seconds", "10")
     made = Ci(tmp_path_factory.mktemp("ci"), workspace, options)
-    made.start(("--builds", "0", "--deliveries", "0"))
-    for name in ("one", "two"):
-        made.add_worker(name)
-    yield made
-    made.close()
+    try:
+        made.start(("--builds", "0", "--deliveries", "0"))
+        for name in ("one", "two"):
+            made.add_worker(name, ("--builds", "1"))
+        until(lambda: made.works("one") and made.works("two"), 90)
+        yield made
+    finally:
+        made.close()
+
+
+def begun(run: dict[str, Any], name: str) -> bool:
+    """Whether a run is at a step."""
+    return any(step["name"] == name and step["state"] == "running" for step in run["steps"])
 
 
 def at_test(run: dict[str, Any]) -> bool:
     """Whether a run's tests are running."""
-    return any(step["name"] == "test" and step["state"] == "running" for step in run["steps"])
+    return begun(run, "test")
 
 
-def test_what_a_killed_worker_had_is_done_by_the_other_one_once(fleet: Ci, tmp_path: Path) -> None:
-    remotes = [Remote(tmp_path, name) for name in ("left", "right")]
-    go = tmp_path / "go"
+def test_what_a_killed_worker_had_is_done_by_the_other_one_once(fleet: Ci, workspace: Served, tmp_path: Path) -> None:
+    hold, go, released = tmp_path / "hold", tmp_path / "go", tmp_path / "released"
+    os.mkfifo(go)
+
+    def slow(driver: FunctionDriver, request: TaskRequest, canceled: Any) -> None:
+        hold.touch()
+        go.read_text()
+
+    workspace.fleet.acts["left"] = slow
+    left, right, other = (Remote(tmp_path, name) for name in ("left", "right", "other"))
+    for remote in (right, other):
+        remote.write("test.sh", f"while [ ! -e {released} ]; do sleep 0.05; done")
     numbers = []
-    for remote in remotes:
-        remote.write("test.sh", f"echo $PPID > {tmp_path}/{remote.name}; while [ ! -e {go} ]; do sleep 0.05; done")
+    for remote in (left, right, other):
         fleet.add(remote)
-        numbers.append(fleet.push(remote, remote.commit()).json()["run"])
-    runs = [fleet.reaches(number, at_test) for number in numbers]
+    numbers = [fleet.push(left, left.commit()).json()["run"]]
+    until(hold.exists, 90)
+    numbers += [fleet.push(remote, remote.commit()).json()["run"] for remote in (right, other)]
+    runs = [fleet.run(numbers[0]), *(fleet.reaches(number, at_test) for number in numbers[1:])]
+    assert begun(runs[0], "gate")
     by_pid = {str(worker.pid): worker for worker in fleet.workers}
     owners = [by_pid[run["worker"].split(":")[-2]] for run in runs]
+    assert owners[1] is not owners[2]
     assert "headway_workers 3.0" in requests.get(f"{fleet.url}/metrics", timeout=10).text
+
+    # It dies in the gate of one run and in the tests of another.
     dead = owners[0]
     dead.kill()
     dead.wait()
-    go.touch()
+    released.touch()
+    go.write_text("on")
     ended = [fleet.ended(number) for number in numbers]
-    assert [(run["state"], run["reason"], run["version"]) for run in ended] == [("succeeded", "", "1.0.1")] * 2
-    other = next(str(worker.pid) for worker in fleet.workers if worker is not dead)
-    assert ended[0]["worker"].split(":")[-2] == other
-    again = [step["state"] for step in ended[0]["steps"] if step["name"] == "test"]
-    assert again == ["failed", "ok"]
-    for remote in remotes:
+    assert [(run["state"], run["reason"], run["version"]) for run in ended] == [("succeeded", "", "1.0.1")] * 3
+    alive = next(str(worker.pid) for worker in fleet.workers if worker is not dead)
+    assert ended[0]["worker"].split(":")[-2] == alive
+    assert [step["state"] for step in ended[0]["steps"] if step["name"] == "gate"] == ["failed", "ok"]
+    assert [step["name"] for step in ended[0]["steps"]].count("build") == 1
+    shared = ended[1] if owners[1] is dead else ended[2]
+    assert [step["state"] for step in shared["steps"] if step["name"] == "test"] == ["failed", "ok"]
+    job = next(iter(workspace.client.jobs.list(name="stage-left")))
+    assert len(list(workspace.client.jobs.list_runs(job_id=job.job_id))) == 1
+    for remote in (left, right, other):
         found = fleet.ask("GET", f"/apps/{remote.name}/deployments")["deployments"]
         assert [entry["environment"] for entry in found] == ["stage", "production"]
+        assert [entry["version"] for entry in fleet.ask("GET", f"/apps/{remote.name}/releases")["releases"]] == [
+            "1.0.1"
+        ]
 
 
 def test_a_database_that_goes_away_and_comes_back_loses_nothing(

