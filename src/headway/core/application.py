@@ -4,6 +4,7 @@ References (`${…}`) stand unresolved in job settings; `core.references` resolv
 environment. All paths are relative to the application's root, with forward slashes.
 """
 
+import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -68,11 +69,13 @@ class ArtifactSettings:
 
 @dataclass(frozen=True)
 class GateSettings:
-    """A gate of an environment. `run`: each of `jobs` (keys) must run to SUCCESS within `timeout_minutes`, in order."""
+    """A gate of an environment. `run`: each of `jobs` (keys) must run to SUCCESS within `timeout_minutes`, in order.
+    `parity`: the environment must not differ from `against`, but in what is allowed."""
 
-    kind: Literal["run"]
+    kind: Literal["run", "parity"]
     jobs: tuple[str, ...] = ()
     timeout_minutes: float = 60
+    against: str | None = None
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,8 @@ class Environment:
     environment whose gates a release must have passed before it may come here. `approval` says that a named person has
     to accept the exact plan first. `trigger_pause_status` is that of every schedule, trigger and continuous job which
     does not say its own; where neither says, what stands is kept. `jobs` are its own definitions where the jobs are
-    those of a bundle, whose targets may differ in anything; None where the application's count.
+    those of a bundle, whose targets may differ in anything; None where the application's count. `bundle_target` is that
+    target, `bundle_user` whom the bundle's `${workspace.current_user…}` means.
     """
 
     name: str
@@ -96,6 +100,8 @@ class Environment:
     after: str | None = None
     approval: bool = False
     trigger_pause_status: Literal["PAUSED", "UNPAUSED"] | None = None
+    bundle_target: str | None = None
+    bundle_user: str | None = None
     jobs: "Mapping[str, JobDefinition] | None" = None
 
 
@@ -103,7 +109,8 @@ class Environment:
 class DeploySettings:
     """Where artifacts go in a workspace: `target` is where jobs read them, `library_folder` the workspace libraries,
     `notebook_folder` the imported notebooks (one folder per version beneath it); `node_type_id` is that of the cluster
-    which copies artifacts; a stream that was started again must run for `settle_seconds`."""
+    which copies artifacts; a stream that was started again must run for `settle_seconds`. `bundle` is a Databricks
+    bundle's file, whose jobs count instead of those of `jobs`; `bundle_ignore` what of it stays with the bundle."""
 
     jobs: str = "jobs/*.yml"
     target: str = "dbfs:/FileStore/job-jars"
@@ -111,6 +118,8 @@ class DeploySettings:
     notebook_folder: str = "/Shared/headway"
     node_type_id: str = "local.small"
     settle_seconds: float = 30
+    bundle: str | None = None
+    bundle_ignore: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -124,16 +133,38 @@ class SigningSettings:
 
 
 @dataclass(frozen=True)
+class ParityAllowance:
+    """A difference between environments that may be: patterns of the field's path and of the jobs' keys, the reason,
+    and the last day on which it counts."""
+
+    field: str
+    jobs: tuple[str, ...]
+    reason: str
+    until: datetime.date | None = None
+
+
+@dataclass(frozen=True)
+class ParitySettings:
+    """What environments that mirror each other may differ in. `strict` are patterns of fields that must be equal, also
+    where `values` of headway.toml declare them different: a rehearsal on another runtime proves little."""
+
+    strict: tuple[str, ...] = ("*.spark_version",)
+    allow: tuple[ParityAllowance, ...] = ()
+
+
+@dataclass(frozen=True)
 class JobDefinition:
     """One job as the repository defines it. `settings` are those of the Jobs API 2.2, with unresolved references.
 
-    `lines` gives the line of each field by its dotted path (`tasks.0.job_cluster_key`).
+    `lines` gives the line of each field by its dotted path (`tasks.0.job_cluster_key`), `files` the file of those that
+    stand in another one than the job.
     """
 
     key: str
     settings: Mapping[str, Json]
     location: Location
     lines: Mapping[str, int] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -152,6 +183,7 @@ class Application:
     jobs: Mapping[str, JobDefinition]
     signing: SigningSettings = SigningSettings()
     allowed_mismatches: tuple[Allowance, ...] = ()
+    parity: ParitySettings = ParitySettings()
 
     def jobs_in(self, environment: Environment) -> Mapping[str, JobDefinition]:
         """The jobs of an environment, by key."""

@@ -1,9 +1,10 @@
 """`headway.toml` as an Application: every problem at once, each with its line. Pure."""
 
+import datetime
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -15,6 +16,8 @@ from headway.core.application import (
     Environment,
     GateSettings,
     JobDefinition,
+    ParityAllowance,
+    ParitySettings,
     SigningSettings,
     StoreSettings,
     TestStep,
@@ -78,6 +81,8 @@ class _Deploy(_Strict):
     notebook_folder: Annotated[str, Field(pattern=r"^/")] = "/Shared/headway"
     node_type_id: str = "local.small"
     settle_seconds: Annotated[float, Field(ge=0)] = 30
+    bundle: Annotated[str, Field(pattern=r"^[^/.*][^/*]*\.ya?ml$")] | None = None
+    bundle_ignore: list[str] = []
 
 
 KeyPin = Annotated[str, Field(pattern=r"^([0-9a-f]{64}|-----BEGIN PUBLIC KEY-----\n[\s\S]+)$")]
@@ -102,10 +107,23 @@ class _Signing(_Strict):
     public_keys: list[KeyPin] = []
 
 
+class _ParityAllowance(_Strict):
+    field: Annotated[str, Field(min_length=1)]
+    jobs: Annotated[list[str], Field(min_length=1)] = ["*"]
+    reason: Reason
+    until: datetime.date | None = None
+
+
+class _Parity(_Strict):
+    strict: list[str] = list(ParitySettings().strict)
+    allow: list[_ParityAllowance] = []
+
+
 class _Gate(_Strict):
-    kind: Literal["run"]
-    jobs: Annotated[list[str], Field(min_length=1)]
+    kind: Literal["run", "parity"]
+    jobs: list[str] = []
     timeout_minutes: Minutes = 60
+    against: str | None = None
 
 
 class _Environment(_Strict):
@@ -117,6 +135,8 @@ class _Environment(_Strict):
     after: str | None = None
     approval: bool = False
     trigger_pause_status: Literal["PAUSED", "UNPAUSED"] | None = None
+    bundle_target: str | None = None
+    bundle_user: str | None = None
 
 
 class _File(_Strict):
@@ -127,6 +147,7 @@ class _File(_Strict):
     deploy: _Deploy = _Deploy()
     signing: _Signing = _Signing()
     compatibility: _Compatibility = _Compatibility()
+    parity: _Parity = _Parity()
     environments: Annotated[dict[Name, _Environment], Field(min_length=1)]
 
 
@@ -146,6 +167,14 @@ def jobs_pattern(toml: str) -> str:
     return pattern if isinstance(pattern, str) else DeploySettings().jobs
 
 
+def bundle_file(toml: str) -> str | None:
+    """The bundle's main file, readable even where the rest of the file is wrong; None where there is none."""
+    source = read_toml(FILE, toml)
+    deploy = source.data.get("deploy", {}) if isinstance(source, Source) else {}
+    found = deploy.get("bundle") if isinstance(deploy, Mapping) else None
+    return found if isinstance(found, str) else None
+
+
 def parse(files: Files, variables: Mapping[str, str], known: KnownFields) -> Application | tuple[Diagnostic, ...]:
     """The application, or everything that is wrong with it. `variables` are the process's environment."""
     source = read_toml(FILE, files.toml)
@@ -157,18 +186,47 @@ def parse(files: Files, variables: Mapping[str, str], known: KnownFields) -> App
         parsed = _File.model_validate(data)
     except ValidationError as error:
         problems.extend(_problems(error, source))
+        if bundle_file(files.toml) is None:
+            problems.extend(read_jobs(files.jobs, known)[1])
+        return tuple(problems)
+    if parsed.deploy.bundle is None:
         jobs, job_problems = read_jobs(files.jobs, known)
-        return (*problems, *job_problems)
-    jobs, job_problems = read_jobs(files.jobs, known)
+        app = _application(parsed, jobs)
+    else:
+        app, job_problems = _of_bundle(_application(parsed, {}), files, parsed.deploy.bundle, known)
     problems.extend(job_problems)
-    app = _application(parsed, jobs)
     problems.extend(_check(parsed, app, source))
     problems.extend(check_jobs(app))
-    if not files.jobs:
+    if not files.jobs and parsed.deploy.bundle is None:
         problems.append(Diagnostic(source.at("deploy.jobs"), "deploy.jobs", f"no file matches {parsed.deploy.jobs}"))
     if any(problem.severity == "error" for problem in problems):
         return tuple(problems)
     return app
+
+
+def _of_bundle(app: Application, files: Files, main: str, known: KnownFields) -> tuple[Application, list[Diagnostic]]:
+    """The application with the jobs of its bundle, each environment with those of its target."""
+    from headway.core.bundles.reading import Reading, read_bundle  # most applications have none
+
+    told: dict[Diagnostic, None] = {}
+    environments: dict[str, Environment] = {}
+    every: dict[str, JobDefinition] = {}
+    for name, environment in app.environments.items():
+        how = Reading(
+            main=main,
+            target=environment.bundle_target or name,
+            artifacts=app.artifacts,
+            values=environment.values,
+            host=environment.host,
+            branch=app.branch,
+            user=environment.bundle_user,
+            ignored=app.deploy.bundle_ignore,
+        )
+        jobs, problems = read_bundle(files.jobs, how, known)
+        told |= dict.fromkeys(problems)
+        environments[name] = replace(environment, jobs=jobs)
+        every = {**jobs, **every}
+    return replace(app, jobs=every, environments=environments), list(told)
 
 
 def _with_variables(source: Source, variables: Mapping[str, str], problems: list[Diagnostic]) -> Any:
@@ -242,7 +300,7 @@ def suggestion(word: str, known: Iterable[str]) -> str:
 
 def _application(parsed: _File, jobs: Mapping[str, JobDefinition]) -> Application:
     major, minor = (int(part) for part in parsed.app.version.split("."))
-    tuples = {"sources", "resources", "junit"}
+    tuples = {"sources", "resources", "junit", "bundle_ignore"}
 
     def frozen(model: BaseModel) -> dict[str, Any]:
         return {key: tuple(value) if key in tuples else value for key, value in model.model_dump().items()}
@@ -255,7 +313,7 @@ def _application(parsed: _File, jobs: Mapping[str, JobDefinition]) -> Applicatio
         store=StoreSettings(**parsed.store.model_dump()),
         tests=tuple(TestStep(**frozen(step)) for step in parsed.test),
         artifacts=tuple(ArtifactSettings(**frozen(artifact)) for artifact in parsed.artifact),
-        deploy=DeploySettings(**parsed.deploy.model_dump()),
+        deploy=DeploySettings(**frozen(parsed.deploy)),
         environments={
             name: Environment(
                 name=name,
@@ -264,11 +322,14 @@ def _application(parsed: _File, jobs: Mapping[str, JobDefinition]) -> Applicatio
                 prefix=environment.prefix,
                 values=environment.values,
                 gates=tuple(
-                    GateSettings(gate.kind, tuple(gate.jobs), gate.timeout_minutes) for gate in environment.gates
+                    GateSettings(gate.kind, tuple(gate.jobs), gate.timeout_minutes, gate.against)
+                    for gate in environment.gates
                 ),
                 after=environment.after,
                 approval=environment.approval,
                 trigger_pause_status=environment.trigger_pause_status,
+                bundle_target=environment.bundle_target,
+                bundle_user=environment.bundle_user,
             )
             for name, environment in parsed.environments.items()
         },
@@ -278,6 +339,13 @@ def _application(parsed: _File, jobs: Mapping[str, JobDefinition]) -> Applicatio
             for entry in parsed.compatibility.allow
         ),
         signing=SigningSettings(parsed.signing.required, tuple(parsed.signing.public_keys)),
+        parity=ParitySettings(
+            tuple(parsed.parity.strict),
+            tuple(
+                ParityAllowance(entry.field, tuple(entry.jobs), entry.reason, entry.until)
+                for entry in parsed.parity.allow
+            ),
+        ),
     )
 
 
@@ -336,9 +404,17 @@ def _check_environments(parsed: _File, app: Application, at: Any) -> Iterator[Di
             seen.append(str(current))
             current = app.environments[str(current)].after
         for number, gate in enumerate(environment.gates):
+            if gate.kind == "run" and not gate.jobs:
+                yield at(f"{path}.gates.{number}", "a run gate needs `jobs`: those that must run to their end")
+            if gate.kind == "parity" and (gate.jobs or gate.against not in app.environments or gate.against == name):
+                others = ", ".join(other for other in app.environments if other != name) or "none"
+                yield at(
+                    f"{path}.gates.{number}", f"a parity gate needs `against`, another environment ({others}), alone"
+                )
             for job in gate.jobs:
-                if job not in app.jobs:
-                    yield at(f"{path}.gates.{number}.jobs", f"there is no job {job}", suggestion(job, app.jobs))
+                jobs = app.jobs_in(environment)
+                if job not in jobs:
+                    yield at(f"{path}.gates.{number}.jobs", f"there is no job {job}", suggestion(job, jobs))
         place = (environment.host, environment.prefix)
         if place in places:
             message = f"has the workspace and the prefix of {places[place]}: their jobs could not be told apart"

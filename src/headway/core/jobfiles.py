@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from headway.core.application import Application, JobDefinition
@@ -53,7 +53,7 @@ def read_jobs(texts: Mapping[str, str], known: KnownFields) -> tuple[dict[str, J
             prefix = path + "."
             lines = {name[len(prefix) :]: line for name, line in source.lines.items() if name.startswith(prefix)}
             job = JobDefinition(str(key), settings, source.at(path), lines)
-            problems.extend(_check_shape(job, known))
+            problems.extend(check_definition(job, known))
             jobs[str(key)] = job
     return jobs, problems
 
@@ -61,7 +61,7 @@ def read_jobs(texts: Mapping[str, str], known: KnownFields) -> tuple[dict[str, J
 def _where(job: JobDefinition, path: str) -> Location:
     while path and path not in job.lines:
         path = path.rpartition(".")[0]
-    return Location(job.location.file, job.lines.get(path, job.location.line))
+    return Location(job.files.get(path, job.location.file), job.lines.get(path, job.location.line))
 
 
 def _problem(job: JobDefinition, path: str, message: str, hint: str = "") -> Diagnostic:
@@ -76,7 +76,8 @@ def _unknown(job: JobDefinition, keys: Mapping[str, Any], known: frozenset[str],
             yield _problem(job, f"{base}{key}", "unknown key", hint)
 
 
-def _check_shape(job: JobDefinition, known: KnownFields) -> Iterator[Diagnostic]:
+def check_definition(job: JobDefinition, known: KnownFields) -> Iterator[Diagnostic]:
+    """What is wrong with a job by itself."""
     yield from _unknown(job, job.settings, known.job, "")
     name = job.settings.get("name")
     if not isinstance(name, str) or not name:
@@ -151,6 +152,15 @@ def _check_task(
 
 def check_jobs(app: Application) -> Iterator[Diagnostic]:
     """What only the whole application shows: references without meaning, names that two jobs share."""
+    told: dict[Diagnostic, None] = {}
+    own = [environment for environment in app.environments.values() if environment.jobs is not None]
+    for environment in own:
+        here = replace(app, jobs=environment.jobs or {}, environments={environment.name: environment})
+        told |= dict.fromkeys(_check_together(here))
+    yield from told if own else _check_together(app)
+
+
+def _check_together(app: Application) -> Iterator[Diagnostic]:
     artifacts = {artifact.name: artifact for artifact in app.artifacts}
     names: dict[str, str] = {}
     references = {key: job_references(job.settings) for key, job in app.jobs.items()}

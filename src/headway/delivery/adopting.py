@@ -97,6 +97,8 @@ def propose(target: Target, wishes: Wishes, release: Release | None) -> Proposal
 def _tagged(target: Target, settings: Settings) -> bool:
     tags = settings.get("tags") or {}
     mine = (target.app.name, target.environment.name)
+    if tags.get(TAG_APP) == mine[0] and "headway_role" in tags:
+        return True  # deployJar, which is no job of the application
     return (tags.get(TAG_APP), tags.get(TAG_ENVIRONMENT)) == mine and TAG_JOB in tags
 
 

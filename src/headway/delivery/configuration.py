@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from headway.core.application import Application
-from headway.core.configuration import FILE, Files, jobs_pattern, parse
+from headway.core.configuration import FILE, Files, bundle_file, jobs_pattern, parse
 from headway.core.diagnostics import Diagnostic, Location
 from headway.core.errors import ConfigurationError
 from headway.core.jobfields import KNOWN_FIELDS
@@ -28,7 +28,7 @@ def read_files(root: Path) -> Files:
         raise ConfigurationError((Diagnostic(Location(str(path)), "", f"cannot be read: {error}"),)) from None
     jobs: dict[str, str] = {}
     problems: list[Diagnostic] = []
-    for file in sorted(root.glob(jobs_pattern(toml))):
+    for file in _job_files(root, toml):
         name = file.relative_to(root).as_posix()
         try:
             jobs[name] = file.read_text(encoding="utf-8")
@@ -37,6 +37,29 @@ def read_files(root: Path) -> Files:
     if problems:
         raise ConfigurationError(tuple(problems))
     return Files(toml, jobs)
+
+
+def _job_files(root: Path, toml: str) -> list[Path]:
+    """The files that define jobs: those of `deploy.jobs`, or a bundle's main file and what it includes."""
+    bundle = bundle_file(toml)
+    if bundle is None:
+        return sorted(root.glob(jobs_pattern(toml)))
+    from headway.core.bundles.assembling import fits, includes
+
+    main = root / bundle
+    try:
+        patterns = [pattern for pattern, _ in includes(main.read_text(encoding="utf-8"), bundle)]
+    except (OSError, UnicodeDecodeError):
+        return [main]  # which is told when it is read
+    found = {main}
+    for pattern in patterns:
+        if pattern.startswith(("/", "..")):
+            continue  # told when the bundle is read
+        depth = "/".join("*" for _ in pattern.removeprefix("./").split("/"))
+        found |= {
+            file for file in root.glob(depth) if file.is_file() and fits(pattern, file.relative_to(root).as_posix())
+        }
+    return sorted(found)
 
 
 def load_application(root: Path, variables: Mapping[str, str]) -> Application:

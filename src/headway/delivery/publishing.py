@@ -1,6 +1,7 @@
 """Publish a release to a workspace: libraries by presigned URL, notebooks by import. Doing it twice changes nothing."""
 
 import io
+import json
 import tempfile
 import zipfile
 from pathlib import Path, PurePosixPath
@@ -13,7 +14,7 @@ from headway.core.errors import HeadwayError
 from headway.core.events import Emit, Progress
 from headway.core.references import artifact_path, library_path
 from headway.core.release import Artifact, Release
-from headway.delivery.builders.notebooks import LANGUAGES
+from headway.delivery.builders.notebooks import JUPYTER, LANGUAGES
 from headway.delivery.releasing import download_artifact
 
 if TYPE_CHECKING:
@@ -86,23 +87,34 @@ def _import_notebooks(
 def import_notebook(connection: Connection, file: str, source: bytes) -> str:
     """Import a notebook's source at the path of `file` without its ending, unless it stands there already."""
     from databricks.sdk.errors.platform import NotFound
-    from databricks.sdk.service.workspace import ImportFormat, Language
+    from databricks.sdk.service.workspace import ExportFormat, ImportFormat, Language
 
     path = PurePosixPath(file)
     target = str(path.with_suffix(""))
     client = connection.client.workspace
+    jupyter = path.suffix.lower() == JUPYTER
     with translated(connection, f"workspace/import {target}"):
         try:
-            with client.download(target) as current:
-                if current.read() == source:
+            with client.download(target, format=ExportFormat.JUPYTER if jupyter else ExportFormat.SOURCE) as current:
+                there = current.read()
+                if there == source or (jupyter and _cells(there) == _cells(source)):
                     return target
         except NotFound:
             client.mkdirs(str(path.parent))
         client.upload(
             target,
             io.BytesIO(source),
-            format=ImportFormat.SOURCE,
-            language=Language(LANGUAGES[path.suffix.lower()]),
+            format=ImportFormat.JUPYTER if jupyter else ImportFormat.SOURCE,
+            language=None if jupyter else Language(LANGUAGES[path.suffix.lower()]),
             overwrite=True,
         )
     return target
+
+
+def _cells(notebook: bytes) -> list[tuple[str, str]] | None:
+    """What a Jupyter notebook says, without what a workspace may add to it on its way; None where it is none."""
+    try:
+        found = json.loads(notebook)["cells"]
+        return [(str(cell["cell_type"]), "".join(cell["source"])) for cell in found]
+    except (ValueError, KeyError, TypeError):
+        return None

@@ -36,6 +36,11 @@ NEEDS: Mapping[str, Need] = {
     "POST /jobs/runs/repair": _RUN_MANAGE,
     "POST /jobs/runs/delete": Need("runs", "run_id", "CAN_MANAGE"),
     "GET /clusters/get": _ATTACH,
+    "GET /headway/runs/metrics": _RUN_VIEW,
+    "GET /headway/runs/logs": _RUN_VIEW,
+    "GET /headway/clusters/logs": _ATTACH,
+    "GET /sparkui/{cluster_id}": _ATTACH,
+    "GET /sparkui/{cluster_id}/{path:path}": _ATTACH,
     "POST /clusters/events": _ATTACH,
     "POST /clusters/start": _RESTART,
     "POST /clusters/restart": _RESTART,
@@ -94,6 +99,7 @@ GRANTS: Mapping[str, Grants] = {
     "POST /jobs/reset": Grants("jobs", "job_id", "new_settings"),
     "POST /jobs/update": Grants("jobs", "job_id", "new_settings"),
     "POST /jobs/runs/submit": Grants("runs", "run_id"),
+    "POST /instance-pools/create": Grants("instance-pools", "instance_pool_id"),
 }
 ADMIN = ("POST /clusters/change-owner",)
 # What every user may do, or what the endpoint itself decides (tokens, secrets, permissions, principals).

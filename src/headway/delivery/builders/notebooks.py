@@ -7,6 +7,7 @@ from headway.core.errors import HeadwayError
 from headway.delivery.builders.archive import write_archive
 
 LANGUAGES = {".py": "PYTHON", ".sql": "SQL", ".scala": "SCALA", ".r": "R"}
+JUPYTER = ".ipynb"
 
 
 def build_notebooks(settings: ArtifactSettings, version: str, folder: Path, out: Path) -> Path:
@@ -15,7 +16,7 @@ def build_notebooks(settings: ArtifactSettings, version: str, folder: Path, out:
     entries = {
         path.relative_to(root).as_posix(): path.read_bytes()
         for path in root.rglob("*")
-        if path.is_file() and path.suffix.lower() in LANGUAGES
+        if path.is_file() and path.suffix.lower() in (*LANGUAGES, JUPYTER) and ".ipynb_checkpoints" not in path.parts
     }
     if not entries:
         raise HeadwayError("BUILD_NO_ARTIFACT", artifact=settings.name, pattern=f"{settings.path}/**/*.py")
