@@ -5,7 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from support.served_ci import ENDED, Ci, Remote, free_port
+from support.ports import free_port
+from support.served_ci import ENDED, Ci, Remote
 from support.served_workspace import Served, until
 
 STEPS = [

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-from support.served_ci import free_port
+from support.ports import free_port
 
 
 def binaries() -> Path:

@@ -9,7 +9,6 @@ import hmac
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -311,10 +310,3 @@ class Ci:
         """How often an application was `tested` or `built`."""
         found = list(self.folder.glob(f"*/homes/{app}/{what}"))
         return sum(len(path.read_text().splitlines()) for path in found)
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -113,7 +113,7 @@ OPEN = (
 )  # fmt: skip
 OPEN_BELOW = (
     "/preview/scim/", "/token/", "/secrets/", "/permissions/", "/dbfs/", "/fs/",
-    "/mlflow/", "/mlflow-artifacts/", "/unity-catalog/", "/sql/statements/",
+    "/mlflow/", "/mlflow-artifacts/", "/unity-catalog/", "/sql/statements/", "/notification-destinations",
 )  # fmt: skip
 
 

@@ -17,17 +17,23 @@ from headway.workspace.catalogue import Catalogue
 from headway.workspace.database import open_database
 from headway.workspace.engine.engine import Engine
 from headway.workspace.engine.job_clusters import Fleet, RunClusters
+from headway.workspace.engine.notifier import Notifier
 from headway.workspace.engine.preparation import Files
+from headway.workspace.engine.retention import Retention
 from headway.workspace.engine.scheduler import Scheduler
+from headway.workspace.engine.sending import Sender
 from headway.workspace.engine.timers import Timers
 from headway.workspace.engine.watching import files_at
 from headway.workspace.errors import ApiError, invalid, not_implemented
 from headway.workspace.guards import guarded
 from headway.workspace.http import Door, Shortcut, answer_error, routes
 from headway.workspace.keys import Vault, key
+from headway.workspace.mailing import mail_server
 from headway.workspace.observed import LiveDrivers, cluster_places, task_places
+from headway.workspace.outgoing import check_url
 from headway.workspace.ownership import object_sources
 from headway.workspace.paths import confined, dbfs_path
+from headway.workspace.pruning import prune_workspace
 from headway.workspace.refused import why_refused
 from headway.workspace.runtime.history import HistoryServer
 from headway.workspace.runtime.leftovers import end_leftovers
@@ -46,7 +52,7 @@ from headway.workspace.services.files.store import FilesStore
 from headway.workspace.services.fs.routes import FsRoutes
 from headway.workspace.services.fs.store import VolumeFiles
 from headway.workspace.services.identity.oauth import OAuthRoutes
-from headway.workspace.services.identity.routes import IdentityRoutes
+from headway.workspace.services.identity.routes import ORGANISATION, IdentityRoutes
 from headway.workspace.services.identity.store import IdentityStore
 from headway.workspace.services.instance_pools.keeping import PoolDrivers
 from headway.workspace.services.instance_pools.routes import PoolRoutes
@@ -63,6 +69,8 @@ from headway.workspace.services.mlflow.routes import TrackingRoutes
 from headway.workspace.services.mlflow.store import TrackingStore
 from headway.workspace.services.monitoring.routes import MonitoringRoutes
 from headway.workspace.services.monitoring.uis import SparkUis
+from headway.workspace.services.notification_destinations.routes import DestinationRoutes
+from headway.workspace.services.notification_destinations.store import DestinationStore
 from headway.workspace.services.permissions.routes import PermissionRoutes
 from headway.workspace.services.permissions.store import Permissions
 from headway.workspace.services.secrets.routes import SecretRoutes
@@ -155,7 +163,18 @@ class Workspace:
         self.scheduler = Scheduler(
             self.jobs, self.engine, self.engine.timers, self.engine.events, lambda url: files_at(self._folder(url))
         )
-        job_routes = JobRoutes(self.jobs, catalogue.check, self.scheduler.changed)
+        destinations = DestinationStore(database, Vault(key(settings.keys, "notifications")))
+        mail = mail_server(settings.smtp_url, settings.smtp_password_file, settings.mail_from)
+        sender = Sender(destinations.find, self._check_webhook, mail)
+        self.notifier = Notifier(self.runs, self.engine.events, self.engine.timers, sender, ORGANISATION)
+        self.retention = Retention(
+            lambda before_ms: prune_workspace(database, self.runs, clusters, settings.data, before_ms),
+            self.engine.timers,
+            settings.keep_runs_days,
+        )
+        job_routes = JobRoutes(
+            self.jobs, catalogue.check, self.scheduler.changed, lambda named: destinations.find(named) is not None
+        )
         libraries = LibraryStore(database)
         self.permissions.sources.update(
             object_sources(self.jobs, self.runs, clusters, self.files, libraries, self.warehouses, self._pools)
@@ -185,6 +204,7 @@ class Workspace:
             LibraryRoutes(libraries, drafts, settings.allow_download, self._place_in_dbfs, self._remove_from_dbfs),
             IdentityRoutes(self.identity),
             OAuthRoutes(self.identity, self.tokens),
+            DestinationRoutes(destinations, self._check_webhook),
             TokenRoutes(self.tokens, self.identity.named),
             TrackingRoutes(TrackingStore(database), self._list_dbfs),
             MonitoringRoutes(task_places(self.runs, self.engine.run_folder), place, uis, self.secrets.redactor),
@@ -206,14 +226,17 @@ class Workspace:
         self.engine.recover()
         self.clusters.abandoned(lambda run_id: bool(self.runs.run(run_id).active))
         self.watcher.start()
+        self.retention.start()
         self.log_delivery.start()
 
     def close(self) -> None:
         """End every run and every driver."""
         self.scheduler.close()
+        self.retention.close()
         self.watcher.close()
         self.log_delivery.close()
         self.engine.close()
+        self.notifier.close()
         self.statements.close()
         self.contexts.close()
         self.clusters.close()
@@ -222,6 +245,9 @@ class Workspace:
             self.history.close()
         self.fleet.close()
         self.dbfs.close()
+
+    def _check_webhook(self, url: str) -> None:
+        check_url(url, self.settings.allow_webhook, "--allow-webhook")
 
     def _local_file(self, path: str) -> Path:
         """The local file that a task's path means. Raise ApiError."""
