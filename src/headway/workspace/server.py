@@ -148,9 +148,9 @@ class Workspace:
             self.jobs, self.engine, self.engine.timers, self.engine.events, lambda url: files_at(self._folder(url))
         )
         job_routes = JobRoutes(self.jobs, catalogue.check, self.scheduler.changed)
-        libraries = LibraryStore(database)
+        libraries, tracking = LibraryStore(database), TrackingStore(database)
         self.permissions.sources.update(
-            object_sources(self.jobs, self.runs, clusters, self.files, libraries, self.warehouses)
+            object_sources(self.jobs, self.runs, clusters, self.files, libraries, self.warehouses, tracking)
         )
         services = (
             PermissionRoutes(self.permissions),
@@ -177,7 +177,7 @@ class Workspace:
             IdentityRoutes(self.identity),
             OAuthRoutes(self.identity, self.tokens),
             TokenRoutes(self.tokens, self.identity.named),
-            TrackingRoutes(TrackingStore(database), self._list_dbfs),
+            TrackingRoutes(tracking, self._list_dbfs),
             MonitoringRoutes(task_places(self.runs, self.engine.run_folder), place, uis, self.secrets.redactor),
             UnityRoutes(Metastore(settings.metastore, settings.volumes, self.dbfs.local)),
         )
