@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "owners_of_experiments"
-down_revision = "sql_warehouses"
+down_revision = "notification_destinations"
 branch_labels = None
 depends_on = None
 
