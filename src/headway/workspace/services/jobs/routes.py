@@ -17,13 +17,13 @@ NOT_SETTINGS = ("idempotency_token", "access_control_list")
 
 class JobRoutes:
     """The routes. `check_cluster` refuses a `new_cluster` that cannot be; `on_change` is called with the id of each job
-    that was made, changed or removed."""
+    that was made, changed or removed, and the settings that it was given (None: it is gone)."""
 
     def __init__(
         self,
         store: JobStore,
         check_cluster: Callable[[Mapping[str, Any]], None],
-        on_change: Callable[[int], None] = lambda job_id: None,
+        on_change: Callable[[int, model.Settings | None], None] = lambda job_id, settings: None,
     ) -> None:
         self._store, self._check_cluster, self._on_change = store, check_cluster, on_change
 
@@ -52,7 +52,7 @@ class JobRoutes:
         settings = self.checked(given, call.version)
         job_id, new = self._store.create(call.user, settings, idempotency_token(call.data))
         if new:
-            self._on_change(job_id)
+            self._on_change(job_id, settings)
         return {"job_id": job_id}
 
     def reset(self, call: Call) -> Data:
@@ -81,13 +81,13 @@ class JobRoutes:
 
     def _replace(self, job_id: int, settings: model.Settings) -> None:
         self._store.replace(job_id, settings)
-        self._on_change(job_id)
+        self._on_change(job_id, settings)
 
     def delete(self, call: Call) -> Data:
         """Remove a job."""
         job_id = number(call.data, "job_id")
         self._store.delete(job_id)
-        self._on_change(job_id)
+        self._on_change(job_id, None)
         return {}
 
     def get(self, call: Call) -> Data:
