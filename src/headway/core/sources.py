@@ -13,6 +13,7 @@ from headway.core.diagnostics import Diagnostic, Location
 # libyaml's, where PyYAML was built with it: files of a thousand jobs take a second instead of ten.
 LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
+_DEEPEST = 200
 _TABLE = re.compile(r"^\s*(\[\[?)\s*([^\[\]#]+?)\s*\]\]?\s*(?:#.*)?$")
 _KEY = re.compile(
     r"""^\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*=(.*)$"""
@@ -101,6 +102,7 @@ def _brackets(text: str) -> int:
 def read_yaml(file: str, text: str) -> Source | Diagnostic:
     """Parse YAML (safely: plain data only); a Diagnostic where it is not a mapping, or a key stands twice."""
     try:
+        require_shallow(text)
         loader = LOADER(text)
         node = loader.get_single_node()
         if node is None:
@@ -120,6 +122,15 @@ def read_yaml(file: str, text: str) -> Source | Diagnostic:
     if not isinstance(data, dict):
         return Diagnostic(Location(file, 1), "", "expected a mapping (`resources: …`)")
     return Source(file, data, lines)
+
+
+def require_shallow(text: str) -> None:
+    """Raise ValueError where YAML is nested deeper than anybody writes: libyaml's own recursion has no end to it."""
+    depth = 0
+    for event in yaml.parse(text, Loader=LOADER):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise ValueError(f"nested deeper than {_DEEPEST} levels")
 
 
 def _yaml_lines(node: yaml.Node, path: str) -> Iterator[tuple[str, int]]:

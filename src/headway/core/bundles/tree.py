@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from headway.core.diagnostics import Diagnostic, Location
-from headway.core.sources import LOADER
+from headway.core.sources import LOADER, require_shallow
 
 Scalar = str | int | float | bool | None
 
@@ -70,6 +70,7 @@ class Misfit(Exception):
 def read_tree(file: str, text: str) -> Node | Diagnostic:
     """Parse YAML (plain data, anchors and `<<` included); a Diagnostic where that cannot be, or a key stands twice."""
     try:
+        require_shallow(text)
         loader = LOADER(text)
         node = loader.get_single_node()
         if node is None:
