@@ -45,6 +45,9 @@ SERVICES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
 )  # fmt: skip
 
 
+OWN = ("/api/2.1/headway/", "/sparkui/")
+
+
 @dataclass(frozen=True, order=True)
 class SdkRoute:
     """A route as the SDK calls it; `{}` stands for what it fills in."""
@@ -110,6 +113,9 @@ def page(endpoints: Sequence[Endpoint]) -> str:
             total += 1
             lines.append(f"| {route.method} | `{route.path}` | {state} |")
         rows += [f"## {title}", "", "| method | path | state |", "| --- | --- | --- |", *lines, ""]
+    rows += ["## Headway's own", "", "| method | path |", "| --- | --- |"]
+    own = {(endpoint.method, path) for endpoint in endpoints for path, _ in endpoint.paths if path.startswith(OWN)}
+    rows += [f"| {method} | `{path}` |" for method, path in sorted(own, key=lambda one: (one[1], one[0]))]
     head = [
         "# The workspace's API",
         "",

@@ -40,6 +40,15 @@ object Main {{
       case "print" => (1 to arguments(1).toInt).foreach(_ => println("x" * (1 << 20)))
       case "spin" => println("spinning"); while (Main.spinning) {{}}
       case "cat" => println(java.nio.file.Files.readString(java.nio.file.Path.of(arguments(1))))
+      case "shuffle" => // waits in the second stage, before it has read anything, until it is told to go on
+        val Array(_, at, go) = arguments
+        val keys = spark.range(0, 1000, 1, 4).map(n => n % Answer.value).toDF("k").repartition(2, $"k").as[Long]
+        val sums = keys.mapPartitions {{ rows =>
+          java.nio.file.Files.createTempFile(java.nio.file.Path.of(at), "jar", "")
+          while (!java.nio.file.Files.exists(java.nio.file.Path.of(go))) Thread.sleep(20)
+          Iterator(rows.sum)
+        }}
+        println("sum " + sums.collect().sum)
       case "sleep" => println("asleep"); spark.range(2).foreach((_: java.lang.Long) => Thread.sleep(60000))
       case "stream" =>
         spark.readStream.text("dbfs:/stream/in").writeStream

@@ -41,7 +41,7 @@ def test_a_driver_keeps_logs_and_event_log_and_leaves_no_scratch(spec: DriverSpe
     (events,) = (driver.folder / "eventlog").iterdir()
     assert '"spark.my.phrase":"*********(redacted)"' in events.read_text()
     assert "with \\\\ and # spaces" not in events.read_text()
-    assert (driver.folder / "secret.args").stat().st_mode & 0o777 == 0o600
+    assert not (driver.folder / "settings.json").exists()
     tags = [
         json.loads(line)["Properties"].get("spark.job.tags", "")
         for line in events.read_text().splitlines()

@@ -10,6 +10,8 @@ from rich.table import Table
 from headway.cli.context import load
 from headway.cli.output import Format, Output, Result, Root, Verbose, progress, show
 from headway.cli.states import Environment, Version, state_result
+from headway.core.errors import HeadwayError
+from headway.core.ledger import EnvironmentState
 from headway.delivery import line as delivery
 from headway.delivery import rolling_back
 from headway.delivery.gates import verify as verify_gates
@@ -26,18 +28,37 @@ def register(app: typer.Typer) -> None:
     app.command("status", rich_help_panel="Looking")(status)
 
 
-def verify(environment: Environment, root: Root = ".", verbose: Verbose = False, output: Output = Format.TEXT) -> None:
+def verify(
+    environment: Environment,
+    root: Root = ".",
+    take_back: Annotated[
+        bool, typer.Option("--take-back", help="Where one refuses it, bring back what stood there before.")
+    ] = False,
+    verbose: Verbose = False,
+    output: Output = Format.TEXT,
+) -> None:
     """Run the gates of an environment on the release that stands there. Exit status 3 where one refuses it."""
     context = load(root, progress(verbose))
-    standing = context.line.target(environment).ledger.state().version
-    line = context.line_of(standing)[0] if standing else context.line
-    verdict = verify_gates(line.target(environment))
+    state = context.line.target(environment).ledger.state()
+    line = context.line_of(state.version)[0] if state.version else context.line
+    target = line.target(environment)
+    try:
+        verdict = verify_gates(target)
+    except HeadwayError as error:
+        if take_back and error.code == "GATE_FAILED":
+            earlier = state.before()
+            before = EnvironmentState()
+            if earlier is not None:
+                before = EnvironmentState(version=earlier.version, deployment=earlier.deployment)
+            rolling_back.take_environment_back(target, before)
+        raise
 
     def text(console: Console) -> None:
         console.print(f"{verdict.version} passed the gates of {environment}", markup=False)
         for entry in verdict.evidence:
             seconds = f"{entry['seconds']:.1f} s"
-            console.print(f"  {entry['job']}: run {entry['run_id']} {entry['result']} in {seconds}", markup=False)
+            what = f"{entry['job']}: run {entry['run_id']}" if "job" in entry else f"parity with {entry['against']}:"
+            console.print(f"  {what} {entry['result']} in {seconds}", markup=False)
 
     show(Result("verify", {"verdict": asdict(verdict)}, text), output)
 

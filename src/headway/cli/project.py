@@ -1,6 +1,8 @@
 """`headway init` and `headway check`: an application's configuration."""
 
 import os
+import tomllib
+from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +12,9 @@ from rich.console import Console
 
 from headway.cli.context import load
 from headway.cli.output import Format, Output, Result, Root, progress, show
-from headway.core.errors import BLOCKED, HeadwayError
+from headway.core.ci import KINDS, Facts, ci_file, facts_of
+from headway.core.diagnostics import Diagnostic, Location
+from headway.core.errors import BLOCKED, ConfigurationError, HeadwayError
 from headway.core.proposal import propose
 from headway.delivery.configuration import load_application
 
@@ -32,16 +36,68 @@ def _files(root: Path) -> list[str]:
     return found
 
 
-def init(root: Root = ".", output: Output = Format.TEXT) -> None:
+class Ci(StrEnum):
+    """What `--ci` takes."""
+
+    JENKINS = "jenkins"
+    GITHUB = "github"
+    GITLAB = "gitlab"
+
+
+def init(
+    root: Root = ".",
+    ci: Annotated[
+        Ci | None, typer.Option("--ci", help="Also write the file with which another CI system runs the line.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the CI system's file.")] = False,
+    output: Output = Format.TEXT,
+) -> None:
     """Write a headway.toml and a first job, from what the repository has (Maven, sbt, Gradle, Python, plain Scala).
 
-    Files that exist are never overwritten.
+    With --ci also a Jenkinsfile, a GitHub workflow or a GitLab pipeline: the same line, each step a stage of its own;
+    a headway.toml that is there stays as it is. Files that exist are never overwritten; --force does, the CI system's.
     """
     folder = Path(root).resolve()
     if not folder.is_dir():
         raise HeadwayError("FOLDER_NOT_FOUND", path=folder)
-    if (folder / "headway.toml").exists():
+    configured = (folder / "headway.toml").exists()
+    if configured and ci is None:
         raise HeadwayError("INIT_EXISTS", path=folder / "headway.toml")
+    top = _top(folder)
+    if ci is not None and not force and (top / KINDS[ci][0]).exists():
+        raise HeadwayError("FILES_EXIST", files=KINDS[ci][0])
+    written = [] if configured else _propose(folder)
+    if ci is not None:
+        name, content = ci_file(ci, _facts(folder, top))
+        (top / name).parent.mkdir(parents=True, exist_ok=True)
+        (top / name).write_text(content, encoding="utf-8")
+        written.append(name)
+
+    def text(console: Console) -> None:
+        for name in written:
+            console.print(f"wrote {name}", markup=False)
+        console.print("Next: set what is marked TO SET, then `headway check`.", markup=False)
+
+    show(Result("init", {"written": written}, text), output)
+
+
+def _top(folder: Path) -> Path:
+    """Where the repository begins that a folder is in; the folder itself where it is in none."""
+    return next((parent for parent in (folder, *folder.parents) if (parent / ".git").exists()), folder)
+
+
+def _facts(folder: Path, top: Path) -> Facts:
+    """What headway.toml says of the line. Raise ConfigurationError."""
+    path = folder / "headway.toml"
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigurationError((Diagnostic(Location("headway.toml"), "", f"cannot be read: {error}"),)) from None
+    within = folder.relative_to(top).as_posix()
+    return facts_of(data, "" if within == "." else within)
+
+
+def _propose(folder: Path) -> list[str]:
     files = _files(folder)
     proposed = propose(files, folder.name, version("pyspark"))
     written = []
@@ -52,13 +108,7 @@ def init(root: Root = ".", output: Output = Format.TEXT) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(content, encoding="utf-8")
         written.append(name)
-
-    def text(console: Console) -> None:
-        for name in written:
-            console.print(f"wrote {name}", markup=False)
-        console.print("Next: set what is marked TO SET, then `headway check`.", markup=False)
-
-    show(Result("init", {"written": written}, text), output)
+    return written
 
 
 def check(

@@ -1,5 +1,8 @@
 """`headway release` and `headway history`."""
 
+import json
+from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -10,13 +13,15 @@ from headway.cli.context import load, work_folder
 from headway.cli.deployments import show_deployments
 from headway.cli.output import Format, Output, Result, Root, Verbose, progress, show
 from headway.cli.signing import verification_lines
-from headway.core.release import Release
-from headway.delivery.line import release_commit
+from headway.core.errors import HeadwayError
+from headway.core.release import Release, TestResult
+from headway.delivery.line import Tested, release_commit, test_commit
 from headway.delivery.making import require_branch
 from headway.delivery.releasing import last_build, list_releases, load_release
 from headway.delivery.standing import standings
 
 PANEL = "The line, step by step"
+TESTED = "headway.tested/1"
 
 releases = typer.Typer(invoke_without_command=True, subcommand_metavar="[show VERSION]")
 
@@ -33,6 +38,7 @@ def register(app: typer.Typer) -> None:
     releases.callback()(release)
     releases.command("show")(show_release)
     app.add_typer(releases, name="release", rich_help_panel=PANEL)
+    app.command("test", rich_help_panel=PANEL)(run_tests)
     app.command("history", rich_help_panel="Looking")(history)
 
 
@@ -46,6 +52,12 @@ def release(
     root: Root = ".",
     commit: CommitOption = None,
     work: Work = None,
+    tested: Annotated[
+        Path | None, typer.Option("--tested", help="What `headway test --save` wrote: its tests are not run again.")
+    ] = None,
+    version_file: Annotated[
+        Path | None, typer.Option("--version-file", help="Also write the version to this file.")
+    ] = None,
     verbose: Verbose = False,
     output: Output = Format.TEXT,
 ) -> None:
@@ -57,7 +69,11 @@ def release(
     if commit is None:
         require_branch(application.line.app, repository.resolve(reference))
     with work_folder(work) as folder:
-        made = release_commit(application.line, repository, application.root, reference, folder)
+        known = None if tested is None else _read_tested(tested)
+        made = release_commit(application.line, repository, application.root, reference, folder, known)
+    if version_file is not None:
+        version_file.parent.mkdir(parents=True, exist_ok=True)
+        version_file.write_text(f"{made.version}\n")
 
     def text(console: Console) -> None:
         console.print(f"{made.app} {made.version} (commit {made.commit[:12]})", markup=False)
@@ -66,6 +82,43 @@ def release(
         console.print(f"Next: headway deploy stage --version {made.version}", markup=False)
 
     show(Result("release", {"release": release_json(made)}, text), output)
+
+
+def run_tests(
+    root: Root = ".",
+    commit: CommitOption = None,
+    work: Work = None,
+    save: Annotated[
+        Path | None, typer.Option("--save", help="Write what they said to a file, for `headway release --tested`.")
+    ] = None,
+    verbose: Verbose = False,
+    output: Output = Format.TEXT,
+) -> None:
+    """Run a commit's tests in a clean checkout. Nothing is built or stored."""
+    application = load(root, progress(verbose))
+    repository, reference = application.repository(commit)
+    with work_folder(work) as folder:
+        found = test_commit(application.line, repository, application.root, reference, folder)
+    data = {"schema": TESTED, "commit": found.commit, "results": [asdict(result) for result in found.results]}
+    if save is not None:
+        save.parent.mkdir(parents=True, exist_ok=True)
+        save.write_text(json.dumps(data, indent=2) + "\n")
+
+    def text(console: Console) -> None:
+        for result in found.results:
+            console.print(f"{result.step}: {result.passed} passed, {result.skipped} skipped", markup=False)
+
+    show(Result("test", {"tested": data}, text), output)
+
+
+def _read_tested(path: Path) -> Tested:
+    try:
+        data = json.loads(path.read_text())
+        if data["schema"] != TESTED:
+            raise ValueError(f"its schema is {data['schema']!r}")
+        return Tested(str(data["commit"]), tuple(TestResult(**entry) for entry in data["results"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise HeadwayError("TESTED_ANOTHER", path=path, commit="that is released", reason=str(error)) from None
 
 
 def show_release(

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from headway.cli import runtimes
+from headway.cli import observing, runtimes
 from headway.cli.output import Format, Output, Result, progress, show
 from headway.workspace.process import Status, start, status, stop
 from headway.workspace.settings import WorkspaceSettings
@@ -19,6 +19,7 @@ app = typer.Typer(
 )
 
 app.add_typer(runtimes.app, name="runtime")
+observing.register(app)
 
 Data = Annotated[
     Path,
@@ -74,6 +75,10 @@ def start_command(
     ] = None,
     tls_cert: Annotated[Path | None, typer.Option(help="Serve https with this certificate (PEM).")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Its key (PEM), where it is a file of its own.")] = None,
+    node_types: Annotated[
+        Path | None,
+        typer.Option(help="TOML file of node types, whose workers may come from spark://, k8s:// or yarn."),
+    ] = None,
     output: Output = Format.TEXT,
 ) -> None:
     """Start it in the background and wait until it answers. The first start makes an admin token."""
@@ -86,6 +91,7 @@ def start_command(
         tls_cert=tls_cert,
         tls_key=tls_key,
         tls_self_signed=tls is Tls.SELF_SIGNED and tls_cert is None,
+        node_types=node_types,
     )
     show(_result("workspace start", start(settings, progress())), output)
 

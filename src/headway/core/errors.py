@@ -81,6 +81,12 @@ CATALOGUE: dict[str, Entry] = {
         Entry("STORE_NOT_FOUND", FAILED_WORK, "{url} has no {key}"),
         Entry("VERSION_EXISTS", FAILED_WORK, "version {version} of {app} exists and is never overwritten"),
         Entry("RELEASE_NOT_FOUND", WRONG_USE, "{app} has no release {version}", "`headway history` lists them."),
+        Entry(
+            "RELEASE_COLLECTED",
+            BLOCKED,
+            "the files of {app} {version} were removed by `headway gc` at {at} by {by}",
+            "Nothing was touched. Release its commit again: `headway release --commit`.",
+        ),
         Entry("DIGEST_MISMATCH", FAILED_WORK, "{what} has digest {actual}, the release says {expected}"),
         Entry("SIGNING_KEY_INVALID", WRONG_USE, "{what} cannot be used as a key: {reason}"),
         Entry("SIGNING_KEY_UNKNOWN", WRONG_USE, "{url} has no public key {keyid}", "`headway keys list` shows them."),
@@ -118,7 +124,14 @@ CATALOGUE: dict[str, Entry] = {
             "a workspace runs on {data} already, at {url}",
             "`headway workspace stop` stops it; another --data and --port start a second one.",
         ),
+        Entry(
+            "WORKSPACE_NOT_RUNNING",
+            WRONG_USE,
+            "no workspace runs on {data}",
+            "`headway workspace start` starts one; --data names the folder of another.",
+        ),
         Entry("WORKSPACE_DATABASE", FAILED_WORK, "the database {path} cannot be used: {reason}"),
+        Entry("NODE_TYPES_WRONG", WRONG_USE, "{file} is no file of node types: {reason}"),
         Entry("WORKSPACE_DID_NOT_START", FAILED_WORK, "the workspace did not start: {reason}", "Its log is {log}"),
         # runtimes
         Entry("RUNTIME_UNKNOWN", WRONG_USE, "no runtime {named} can be installed; known: {known}"),
@@ -188,6 +201,13 @@ CATALOGUE: dict[str, Entry] = {
         Entry("RUN_UNKNOWN", WRONG_USE, "there is no run {run}", "`headway runs list` shows them."),
         Entry("STEP_UNKNOWN", WRONG_USE, "run {run} has no step {step}"),
         Entry("WORKSPACE_NONE", WRONG_USE, "no workspace can be shown: {reason}"),
+        Entry("FILES_EXIST", WRONG_USE, "{files} exists and is not overwritten", "--force overwrites it."),
+        Entry(
+            "TESTED_ANOTHER",
+            WRONG_USE,
+            "{path} does not tell of the tests of commit {commit}: {reason}",
+            "`headway test --commit … --save …` writes it.",
+        ),
         Entry("RUN_STATE", WRONG_USE, "run {run} is {state}: it cannot be {action}"),
         Entry("APPROVAL_NOT_ASKED", WRONG_USE, "run {run} waits for no approval"),
         Entry(

@@ -12,17 +12,25 @@ from headway.core.application import Application
 from headway.core.errors import HeadwayError
 from headway.core.events import Emit
 from headway.core.ledger import EnvironmentState
-from headway.core.release import Release
+from headway.core.release import Release, TestResult
 from headway.delivery.configuration import application_of
 from headway.delivery.deploying import Target, deploy
 from headway.delivery.gates import require_verified, verify
 from headway.delivery.ledger import Ledger, held
-from headway.delivery.making import check_out, make_release
+from headway.delivery.making import check_out, make_release, test_checkout
 from headway.delivery.releasing import load_configuration
 from headway.delivery.rolling_back import take_environment_back
 from headway.delivery.steps import step
 from headway.delivery.target import NeverStopping, Stopping
 from headway.delivery.toolchain import installed_toolchain
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A commit, and what its tests said: all of them passed."""
+
+    commit: str
+    results: tuple[TestResult, ...]
 
 
 @dataclass(frozen=True)
@@ -43,7 +51,9 @@ class Line:
             raise HeadwayError("ENVIRONMENT_UNKNOWN", name=name, known=", ".join(self.app.environments) or "none")
         connection = connect(environment, self.variables)
         ledger = Ledger(self.store, self.app.name, name)
-        return Target(self.app, environment, connection, ledger, self.store, self.clock, self.emit, self.stopping)
+        return Target(
+            self.app, environment, connection, ledger, self.store, self.clock, self.emit, self.stopping, self.target
+        )
 
     def of(self, release: Release) -> "Line":
         """The same line with the configuration of a release's commit, which is verified first with the keys that this
@@ -64,12 +74,32 @@ class Line:
         return sorted(environments, key=depth)
 
 
-def release_commit(line: Line, repository: Repository, root: Path, reference: str, work: Path) -> Release:
-    """Make a release of a commit. One at a time per application. Raise HeadwayError."""
+def test_commit(line: Line, repository: Repository, root: Path, reference: str, work: Path) -> Tested:
+    """Run a commit's tests in a clean checkout; nothing is stored. Raise HeadwayError TESTS_FAILED."""
     commit = repository.resolve(reference)
+    checkout = check_out(repository, root, commit, work, line.variables, line.emit)
+    return Tested(commit.sha, test_checkout(checkout, work / "logs", installed_toolchain(), line.emit))
+
+
+test_commit.__test__ = False  # type: ignore[attr-defined]  # not a pytest function
+
+
+def release_commit(
+    line: Line, repository: Repository, root: Path, reference: str, work: Path, tested: Tested | None = None
+) -> Release:
+    """Make a release of a commit. One at a time per application. `tested` are its tests, where they ran before.
+
+    Raise HeadwayError; TESTED_ANOTHER where they were another commit's.
+    """
+    commit = repository.resolve(reference)
+    if tested is not None and tested.commit != commit.sha:
+        reason = f"it tells of those of {tested.commit[:12]}"
+        raise HeadwayError("TESTED_ANOTHER", path="the tests' record", commit=commit.sha[:12], reason=reason)
+    tests = None if tested is None else tested.results
     with held(line.store, f"{line.app.name}/lock.json", f"the line of {line.app.name}", line.clock):
         checkout = check_out(repository, root, commit, work, line.variables, line.emit)
-        return make_release(checkout, line.store, work, installed_toolchain(), line.clock, line.emit)
+        tools = installed_toolchain()
+        return make_release(checkout, line.store, work, tools, line.clock, line.emit, tests=tests)
 
 
 def run_line(line: Line, repository: Repository, root: Path, reference: str, work: Path) -> Release:

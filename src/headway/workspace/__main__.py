@@ -13,8 +13,10 @@ import uvicorn
 from headway.core.errors import HeadwayError
 from headway.workspace.auth import ensure_admin_token
 from headway.workspace.catalogue import NODE_TYPES, Catalogue
+from headway.workspace.node_types import read_node_types
 from headway.workspace.process import announce
 from headway.workspace.runtime.fleet import DriverFleet
+from headway.workspace.runtime.history import HistoryServer
 from headway.workspace.runtime.hostjar import prepare
 from headway.workspace.runtime.runtimes import Runtimes, default_runtime
 from headway.workspace.runtime.tasks import FileRoots
@@ -39,6 +41,7 @@ def main() -> None:
         tls_cert=Path(given["tls_cert"]) if given.get("tls_cert") else None,
         tls_key=Path(given["tls_key"]) if given.get("tls_key") else None,
         tls_self_signed=given.get("tls_self_signed", False),
+        node_types=Path(given["node_types"]) if given.get("node_types") else None,
     )
     listener = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -50,8 +53,11 @@ def main() -> None:
     prepare(runtime, settings.cache, lambda message: print(message, flush=True))  # noqa: T201  (start-up progress)
     roots = FileRoots(settings.dbfs, settings.files, settings.volumes)
     fleet = DriverFleet(runtime, roots, settings.cache, settings.data / "clusters", settings.standby)
-    catalogue = Catalogue(Runtimes(runtime, settings.cache), {size.node_type_id: size for size in NODE_TYPES})
-    workspace = Workspace(settings, catalogue, fleet, url)
+    file = settings.node_type_file
+    node_types = read_node_types(file) if file else {size.node_type_id: size for size in NODE_TYPES}
+    catalogue = Catalogue(Runtimes(runtime, settings.cache), node_types)
+    history = HistoryServer(runtime, settings.cache, settings.data / "history")
+    workspace = Workspace(settings, catalogue, fleet, url, history=history)
     token_file = ensure_admin_token(workspace.tokens, settings.data)
     trust = certificate.cert if certificate and settings.tls_self_signed else None
     app = create_app(workspace, lambda: announce(settings.data, url, os.getpid(), token_file, trust))

@@ -1,45 +1,21 @@
 """What clusters can be made of here: runtimes (`spark_version` keys) and node types."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from headway.workspace.errors import ApiError, invalid
+from headway.workspace.node_types import NODE_TYPES, NodeType, worker_bounds
 from headway.workspace.runtime.tasks import Runtime
 
+__all__ = ["NODE_TYPES", "Catalogue", "NodeType"]
 
-@dataclass(frozen=True)
-class NodeType:
-    """A size of driver: heap in MB and the cores its Spark uses. `quick` ones start with half the CPU, and are meant
-    for tests and small data (see `DriverSpec.quick`)."""
-
-    node_type_id: str
-    memory_mb: int
-    cores: int
-    quick: bool = False
-
-    def _purpose(self) -> str:
-        return "; starts quickly, for tests and small data" if self.quick else ""
-
-    def to_json(self) -> dict[str, Any]:
-        """As `list-node-types` answers it."""
-        return {
-            "node_type_id": self.node_type_id,
-            "memory_mb": self.memory_mb,
-            "num_cores": float(self.cores),
-            "description": f"{self.memory_mb} MB, {self.cores} cores, on this machine" + self._purpose(),
-            "instance_type_id": self.node_type_id,
-            "category": "Local",
-            "is_deprecated": False,
-        }
-
-
-NODE_TYPES = (
-    NodeType("local.small", 1024, 2, quick=True),
-    NodeType("local.medium", 2048, 2),
-    NodeType("local.large", 4096, 4),
-    NodeType("local.xlarge", 8192, 8),
-)
+_LOCAL = re.compile(r"local(\[(\*|\d+)(\s*,\s*\d+)?\])?")
+# Where logs may be delivered.
+_LOGS = {"dbfs": "dbfs:/", "volumes": "/Volumes/"}
+# What the number of workers decides.
+_SIZES = ("spark.executor.instances", "spark.cores.max")
 
 
 def no_pool(instance_pool_id: str) -> str:
@@ -93,3 +69,44 @@ class Catalogue:
             given = spec.get(name, {})
             if not isinstance(given, dict) or not all(isinstance(value, str) for value in given.values()):
                 raise invalid(f"{name} must be an object whose values are strings")
+        _check_settings(spec, self.size(spec))
+        log_destination(spec)
+
+
+def _check_settings(spec: Mapping[str, Any], size: NodeType) -> None:
+    """Raise ApiError where `spark_conf` sets what its node type or its number of workers decides."""
+    conf, (_, most) = spec.get("spark_conf") or {}, worker_bounds(spec)
+    master = conf.get("spark.master")
+    if master is not None and not (_LOCAL.fullmatch(master) and (most == 0 or not size.has_executors)):
+        where = f"workers from {size.master}" if size.has_executors else "everything in the driver"
+        raise invalid(
+            f"spark.master cannot be set to {master}: the node type decides where Spark works, and {size.node_type_id} "
+            f"has {where}. Choose another node type; a cluster without workers may say local[*]."
+        )
+    if size.max_workers and most > size.max_workers:
+        raise invalid(f"Node type {size.node_type_id} allows at most {size.max_workers} workers, not {most}")
+    for key, value in conf.items():
+        if key in size.spark_conf and size.spark_conf[key] != value:
+            raise invalid(f"{key} is set by node type {size.node_type_id} and cannot be changed by a cluster")
+        if size.has_executors and (key in _SIZES or key.startswith("spark.dynamicAllocation.")):
+            raise invalid(f"{key} cannot be set: num_workers or autoscale says how many workers a cluster has")
+
+
+def local_threads(spec: Mapping[str, Any]) -> int | None:
+    """How many threads the spec's `spark.master` asks for (`local[2]`); None where it leaves it to the node type."""
+    match = _LOCAL.fullmatch((spec.get("spark_conf") or {}).get("spark.master", ""))
+    return int(match.group(2)) if match and (match.group(2) or "*") != "*" else None
+
+
+def log_destination(spec: Mapping[str, Any]) -> str | None:
+    """Where the logs of a cluster go; None where it says nothing. Raise ApiError."""
+    conf = spec.get("cluster_log_conf")
+    if not conf:
+        return None
+    if not isinstance(conf, Mapping) or len(conf) != 1 or not set(conf) <= _LOGS.keys():
+        raise invalid("cluster_log_conf must have exactly one of dbfs and volumes; s3 is not served by this workspace")
+    ((kind, inner),) = conf.items()
+    found = inner.get("destination") if isinstance(inner, Mapping) else None
+    if not isinstance(found, str) or not found.startswith(_LOGS[kind]):
+        raise invalid(f"cluster_log_conf.{kind}.destination must begin with {_LOGS[kind]}")
+    return found

@@ -4,6 +4,7 @@ The clusters service's supervisor is the one that stands behind it; jobs, comman
 are given it when the server is put together.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -33,6 +34,11 @@ class TaskDriver(Protocol):
 
     def cancel(self, run_id: str) -> None:
         """End a run."""
+
+
+def spark_context_id(application_id: str) -> int:
+    """What names a driver's Spark context in the API: a number, as clients expect it, that tells nothing."""
+    return int.from_bytes(hashlib.sha256(application_id.encode()).digest()[:7], "big")
 
 
 Listener = Callable[[str, Any], None]

@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 SPOOL_BYTES = 1024 * 1024
 _FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
+_SIGN_IN = 'Basic realm="Headway workspace: user token, password your access token", charset="UTF-8"'
 _WAITING: RunVar[CapacityLimiter] = RunVar("waiting")
 _SCIM_ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
 
@@ -132,8 +133,8 @@ class Endpoint:
     `needs` is what the caller must hold, `shows` what it sees of the answer, `grants` what it may give along; `admin`
     lets only administrators in; `public` lets everybody in, also without a token. `upload` is the most bytes of a body
     that is streamed to disk (0: bodies are fields, at most 10 MB), which is `raw` whatever its type or may be a form.
-    `waits`: its handler may wait for long, so it gets a thread beside those of the others.
-    `root` serves `path` as it stands, without `/api/VERSION`.
+    `waits`: its handler may wait for long, so it gets a thread beside those of the others. `root` serves `path` without
+    `/api/VERSION`. `browser` asks whom it does not know to sign in as browsers do, as `token` with a token.
     """
 
     method: str
@@ -148,6 +149,7 @@ class Endpoint:
     upload: int = 0
     raw: bool = False
     root: bool = False
+    browser: bool = False
     waits: bool = False
 
     @property
@@ -221,7 +223,11 @@ async def _caller(endpoint: Endpoint, request: Request, door: Door) -> Principal
         return door.nobody
     authorization = request.headers.get("authorization")
     known = door.tokens.known(authorization)
-    return known if known is not None else await run_in_threadpool(door.tokens.principal, authorization)
+    try:
+        return known if known is not None else await run_in_threadpool(door.tokens.principal, authorization)
+    except ApiError as error:
+        asked = ApiError(error.error_code, error.message, 401, {"WWW-Authenticate": _SIGN_IN})
+        raise asked if endpoint.browser else error from None
 
 
 def _enter(endpoint: Endpoint, call: Call) -> Response:

@@ -87,6 +87,7 @@ def start(settings: WorkspaceSettings, emit: Emit = ignore) -> Status:
             "tls_cert": str(settings.tls_cert.resolve()) if settings.tls_cert else None,
             "tls_key": str(settings.tls_key.resolve()) if settings.tls_key else None,
             "tls_self_signed": settings.tls_self_signed,
+            "node_types": str(settings.node_types.resolve()) if settings.node_types else None,
         }
         path.write_text(json.dumps(given))
         log = data / "server.log"

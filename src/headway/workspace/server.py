@@ -24,11 +24,14 @@ from headway.workspace.errors import ApiError, invalid, not_implemented
 from headway.workspace.guards import guarded
 from headway.workspace.http import Door, answer_error, routes
 from headway.workspace.keys import Vault, key
+from headway.workspace.observed import LiveDrivers, cluster_places, task_places
 from headway.workspace.ownership import object_sources
 from headway.workspace.paths import confined, dbfs_path
 from headway.workspace.refused import why_refused
+from headway.workspace.runtime.history import HistoryServer
 from headway.workspace.runtime.leftovers import end_leftovers
 from headway.workspace.runtime.tasks import ApiAccess, FileRoots
+from headway.workspace.services.clusters.log_delivery import LogDelivery
 from headway.workspace.services.clusters.planning import Planning
 from headway.workspace.services.clusters.routes import ClusterRoutes
 from headway.workspace.services.clusters.store import ClusterStore
@@ -55,6 +58,8 @@ from headway.workspace.services.libraries.routes import LibraryRoutes
 from headway.workspace.services.libraries.store import LibraryStore
 from headway.workspace.services.mlflow.routes import TrackingRoutes
 from headway.workspace.services.mlflow.store import TrackingStore
+from headway.workspace.services.monitoring.routes import MonitoringRoutes
+from headway.workspace.services.monitoring.uis import SparkUis
 from headway.workspace.services.permissions.routes import PermissionRoutes
 from headway.workspace.services.permissions.store import Permissions
 from headway.workspace.services.secrets.routes import SecretRoutes
@@ -70,7 +75,7 @@ from headway.workspace.warehouse_clusters import WarehouseClusters
 
 
 class Workspace:
-    """Everything behind the HTTP application. `fleet` gives the drivers."""
+    """Everything behind the HTTP application. `fleet` gives the drivers, `history` the UIs of those that have ended."""
 
     def __init__(
         self,
@@ -79,6 +84,7 @@ class Workspace:
         fleet: Fleet,
         base_url: str,
         timers: Timers | None = None,
+        history: HistoryServer | None = None,
     ) -> None:
         self.settings = settings
         settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -106,10 +112,14 @@ class Workspace:
         clusters = ClusterStore(database)
         plan = Planning(catalogue, roots, settings.data / "clusters", self.secrets.reveal)
         self.clusters = ClusterSupervisor(clusters, fleet, plan, settings.data / "cluster-logs")
-        self.watcher = Watcher(self.clusters)
+        self.watcher, self.history = Watcher(self.clusters), history
         self.contexts = Contexts(self.clusters, ContextAccess(self.tokens, base_url))
         self.clusters.on_ended(self.contexts.driver_ended)
         self.warehouses, self.statements = WarehouseStore(database), Statements(self.clusters)
+        place = cluster_places(clusters, settings.data / "cluster-logs")
+        self.log_delivery = LogDelivery(clusters, self._folder)
+        self.clusters.on_kept(self.log_delivery.ended)
+        uis = SparkUis(place, LiveDrivers(self.clusters), history)
         self.engine = Engine(
             self.runs,
             lambda run, folder: RunClusters(
@@ -168,6 +178,7 @@ class Workspace:
             OAuthRoutes(self.identity, self.tokens),
             TokenRoutes(self.tokens, self.identity.named),
             TrackingRoutes(TrackingStore(database), self._list_dbfs),
+            MonitoringRoutes(task_places(self.runs, self.engine.run_folder), place, uis, self.secrets.redactor),
             UnityRoutes(Metastore(settings.metastore, settings.volumes, self.dbfs.local)),
         )
         self.endpoints = guarded([endpoint for service in services for endpoint in service.endpoints()])
@@ -183,15 +194,19 @@ class Workspace:
         self.engine.recover()
         self.clusters.abandoned(lambda run_id: bool(self.runs.run(run_id).active))
         self.watcher.start()
+        self.log_delivery.start()
 
     def close(self) -> None:
         """End every run and every driver."""
         self.scheduler.close()
         self.watcher.close()
+        self.log_delivery.close()
         self.engine.close()
         self.statements.close()
         self.contexts.close()
         self.clusters.close()
+        if self.history is not None:
+            self.history.close()
         self.fleet.close()
         self.dbfs.close()
 

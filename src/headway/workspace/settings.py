@@ -12,7 +12,8 @@ MAX_BODY_BYTES = 10 * 1024 * 1024
 class WorkspaceSettings:
     """`data` holds everything the workspace keeps. `port` 0 takes a free one. `allow_download` are host names (shell
     patterns) that libraries may be pulled from although their address is private. `standby` drivers are kept warm.
-    `tls_cert` and `tls_key` are PEM files to serve https with; `tls_self_signed` makes them."""
+    `tls_cert` and `tls_key` are PEM files to serve https with; `tls_self_signed` makes them. `node_types` is a file
+    of more node types; that of the data folder where it is None."""
 
     data: Path
     host: str = "127.0.0.1"
@@ -23,6 +24,13 @@ class WorkspaceSettings:
     tls_cert: Path | None = None
     tls_key: Path | None = None
     tls_self_signed: bool = False
+    node_types: Path | None = None
+
+    @property
+    def node_type_file(self) -> Path | None:
+        """The file of more node types, if there is one."""
+        own = self.data / "node-types.toml"
+        return self.node_types or (own if own.exists() else None)
 
     @property
     def keys(self) -> Path:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from headway.workspace.directory import spark_context_id
 from headway.workspace.engine.bodies import CannotRun
 from headway.workspace.engine.cancellation import Cancellation
 from headway.workspace.engine.preparation import Situation, driver_run, log_file, record_file, request
@@ -99,9 +100,9 @@ def _on(
     if switch.reason is not None:
         return TaskEnd(*switch.reason)
     timers = scope.parts.timers
-    scope.parts.records.change(
-        row.run_id, life_cycle_state="RUNNING", execution_ms=timers.now_ms(), state_message="In run"
-    )
+    details = {**row.details, "spark_context_id": str(spark_context_id(driver.application_id))}
+    values = {"execution_ms": timers.now_ms(), "state_message": "In run", "details": details}
+    scope.parts.records.change(row.run_id, life_cycle_state="RUNNING", **values)
     outcome = _watched(scope, driver, asked.run_id, row, switch, timers.now_ms(), lambda: driver.run(asked))
     return _end(scope, row, outcome or TaskOutcome("CANCELED"), switch)
 

@@ -51,7 +51,6 @@ class Driver:
         self.session_settings: Mapping[str, str] = {}
         self.spark_version: str = said["spark"]
         self.application_id: str = said["application"]
-        self.ui_url: str = said["ui"]
         self._cache = cache
         self._process = process
         self._address = ("127.0.0.1", int(said["port"]))
@@ -75,7 +74,7 @@ class Driver:
     def start(cls, spec: DriverSpec, cache: Path) -> "Driver":
         """Start one and wait until it can run tasks. Raise DriverFailed with the end of what it printed."""
         prepared = prepare(spec.runtime, cache)
-        make_folders(spec)
+        make_folders(spec, prepared.jar)
         with (spec.folder / "logs" / "stdout").open("ab") as out, (spec.folder / "logs" / "stderr").open("ab") as err:
             process = subprocess.Popen(
                 launch.with_files(spec, launch.command(spec, prepared.jar, prepared.archive, LEASE_SECONDS)),
@@ -168,9 +167,19 @@ class Driver:
     def _asked(self, run_id: str) -> Path:
         return self.folder / "runs" / f"{run_id}.asked.json"
 
-    def resize(self, workers: int) -> bool:
-        """Ask Spark for this many executors; false where its master has none of its own (`local`)."""
-        return bool(self._ask({"op": "resize", "workers": workers})["done"])
+    def resize(self, least: int, most: int) -> bool:
+        """Have Spark keep at least and at most this many executors; false where the driver does everything itself."""
+        return bool(self._ask({"op": "resize", "least": least, "most": most})["done"])
+
+    def executors(self) -> list[dict[str, Any]]:
+        """Those that live: `id`, `host` (with its port), `cores`, `memory` in bytes for storage, `active` tasks,
+        `started_ms`."""
+        found: list[dict[str, Any]] = self._ask({"op": "executors"})["executors"]
+        return found
+
+    def ui(self) -> tuple[int, str]:
+        """The port of its Spark UI on loopback, started if it was not yet, and the secret that lets one in."""
+        return int(self._ask({"op": "ui"})["port"]), self._secret
 
     def why_dead(self) -> DriverFailed:
         """Why it has ended, once it has."""
@@ -289,7 +298,11 @@ def _announced(folder: Path, process: DriverProcess) -> dict[str, Any]:
                 f"the driver did not start. {failed.message}",
             )
         if time.monotonic() > deadline:
-            raise DriverFailed("SPARK_STARTUP_FAILURE", f"the driver was not ready after {START_SECONDS} s")
+            raise DriverFailed(
+                "SPARK_STARTUP_FAILURE",
+                f"the driver was not ready after {START_SECONDS} s: its log4j says why. With workers of their own it "
+                "is ready when one of them has done a first query.",
+            )
         time.sleep(_POLL_SECONDS)
     said: dict[str, Any] = json.loads(path.read_text())
     return said

@@ -5,6 +5,7 @@ Both lie in the cache, named by all that they depend on; making them again is ne
 
 import fcntl
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -133,7 +134,7 @@ def _archive(runtime: Runtime, jar: Path, archive: Path) -> None:
         folder = Path(scratch)
         roots = FileRoots(folder / "dbfs", folder / "files", folder / "volumes")
         spec = DriverSpec("training", runtime, folder, roots)
-        make_folders(spec)
+        make_folders(spec, jar)
         draft = folder / "classes.jsa"
         options = (f"-XX:ArchiveClassesAtExit={draft}", "-Xlog:disable", "-Xlog:all=off:stderr")
         with (folder / "logs" / "stdout").open("wb") as output:
@@ -152,14 +153,12 @@ def _archive(runtime: Runtime, jar: Path, archive: Path) -> None:
             archive.touch()
 
 
-def make_folders(spec: DriverSpec) -> None:
-    """The folders that a driver expects, and its log settings."""
+def make_folders(spec: DriverSpec, jar: Path) -> None:
+    """The folders that a driver expects, its log settings and (for itself only) its Spark settings."""
     for name in ("logs", "eventlog", "tmp"):
         (spec.folder / name).mkdir(parents=True, exist_ok=True)
     for root in (spec.roots.dbfs, spec.roots.workspace, spec.roots.volumes):
         root.mkdir(parents=True, exist_ok=True)
     (spec.folder / "log4j2.properties").write_text(launch.LOG4J)
-    if spec.secret_conf:
-        secret = spec.folder / launch.SECRET_ARGUMENTS
-        secret.touch(mode=0o600)
-        secret.write_text(launch.secret_arguments(spec), encoding="utf-8")
+    with os.fdopen(os.open(spec.folder / "settings.json", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        json.dump(launch.settings(spec, jar), file)

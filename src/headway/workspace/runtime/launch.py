@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from headway.adapters.java import SPARK_OPTIONS
-from headway.workspace.runtime.tasks import DriverSpec, Runtime
+from headway.workspace.runtime.tasks import DriverSpec, Executors, Runtime
 
-SECRET_ARGUMENTS = "secret.args"  # noqa: S105  (the name of a file)
 LOG4J = """rootLogger.level = info
 rootLogger.appenderRef.file.ref = file
 appender.file.type = File
@@ -20,30 +19,40 @@ logger.jetty.name = org.sparkproject.jetty
 logger.jetty.level = warn
 """
 
+_QUICK = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 
-def classpath(runtime: Runtime, host_jar: Path) -> str:
-    """The host and every JAR of Spark, in a fixed order: the class-data archive is valid only for the very same."""
+
+def classpath(spec: DriverSpec, host_jar: Path) -> str:
+    """The host and every JAR of Spark, in a fixed order: the class-data archive is valid only for the very same.
+
+    What follows them is no harm to it: Hadoop's configuration, where executors come from YARN.
+    """
+    runtime = spec.runtime
     jars = sorted(str(jar) for jar in (runtime.spark_home / "jars").glob("*.jar"))
-    return ":".join([str(host_jar), *jars, *map(str, runtime.extra_jars)])
+    hadoop = [spec.executors.hadoop_conf] if spec.executors and spec.executors.hadoop_conf else []
+    return ":".join([str(host_jar), *jars, *map(str, runtime.extra_jars), *hadoop])
 
 
 # Spark's own. Source: Spark's configuration, spark.redaction.regex.
 _REDACTED = "(?i)secret|password|token|access[.]?key"
 
 
-def settings(spec: DriverSpec) -> Mapping[str, str]:
+def settings(spec: DriverSpec, host_jar: Path) -> dict[str, str]:
     """The Spark settings of a driver: ours, then the cluster's own over them, then those that must hold."""
     roots, folder = spec.roots, spec.folder
     return {
+        **(_executor_defaults(spec, spec.executors) if spec.executors else {}),
         "spark.ui.enabled": "false",
         "spark.scheduler.mode": "FAIR",
         "spark.sql.warehouse.dir": "dbfs:/user/hive/warehouse",
         "spark.ui.showConsoleProgress": "false",
+        "spark.executor.metrics.pollingInterval": "1s",  # else the memory of tasks below ten seconds is not told
         **spec.spark_conf,
         "spark.app.name": spec.cluster_id,
         "spark.master": f"local[{spec.cores}]",
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
+        **(_executor_settings(spec, spec.executors, host_jar) if spec.executors else {}),
         "spark.driver.memory": f"{spec.memory_mb}m",
         "spark.local.dir": str(folder / "tmp"),
         "spark.eventLog.enabled": "true",
@@ -60,24 +69,46 @@ def settings(spec: DriverSpec) -> Mapping[str, str]:
     }
 
 
+def _executor_defaults(spec: DriverSpec, executors: Executors) -> dict[str, str]:
+    """What a cluster may change: the size of its executors, and when one that is idle goes."""
+    return {
+        "spark.executor.memory": f"{executors.memory_mb}m",
+        "spark.executor.cores": str(executors.cores),
+        # No shuffle service is asked for: executors that hold shuffle files stay, but not for ever.
+        "spark.dynamicAllocation.shuffleTracking.timeout": "600s",
+        **({"spark.executor.extraJavaOptions": " ".join(_QUICK)} if spec.quick else {}),
+        **({"spark.yarn.isPython": "true"} if executors.master == "yarn" else {}),
+    }
+
+
+def _executor_settings(spec: DriverSpec, executors: Executors, host_jar: Path) -> dict[str, str]:
+    """Where executors come from, how many, how they reach the driver and read `dbfs:/`.
+
+    Their number is always in the hands of Spark's allocation manager, also a fixed one: the standalone master knows no
+    other way to give an application less than all it has, and one to change it later.
+    """
+    jars = executors.class_path or (str(host_jar), *map(str, spec.runtime.extra_jars))
+    own = spec.spark_conf.get("spark.executor.extraClassPath")
+    return {
+        "spark.master": executors.master,
+        "spark.submit.deployMode": "client",
+        "spark.driver.host": executors.driver_host,
+        "spark.driver.bindAddress": executors.bind_address,
+        "spark.dynamicAllocation.enabled": "true",
+        "spark.dynamicAllocation.shuffleTracking.enabled": "true",
+        "spark.dynamicAllocation.minExecutors": str(executors.least),
+        "spark.dynamicAllocation.initialExecutors": str(executors.least),
+        "spark.dynamicAllocation.maxExecutors": str(executors.most),
+        "spark.executor.extraClassPath": ":".join([*jars, *([own] if own else [])]),
+    }
+
+
 def _redaction(spec: DriverSpec) -> Mapping[str, str]:
     """Spark leaves out of its event log what these match."""
     if not spec.secret_conf:
         return {}
     names = "|".join(re.escape(name) for name in sorted(spec.secret_conf))
     return {"spark.redaction.regex": f"{spec.spark_conf.get('spark.redaction.regex', _REDACTED)}|^(?:{names})$"}
-
-
-def secret_arguments(spec: DriverSpec) -> str:
-    """The secret settings as a file of arguments. Source: the `java` command, "Command-Line Argument Files"."""
-    found = {key: value for key, value in settings(spec).items() if key in spec.secret_conf}
-    return "".join(f'"{_escaped(f"-D{key}={value}")}"\n' for key, value in found.items())
-
-
-def _escaped(text: str) -> str:
-    for plain, written in (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t")):
-        text = text.replace(plain, written)
-    return text
 
 
 def zygote_command(runtime: Runtime) -> list[str]:
@@ -88,23 +119,25 @@ def zygote_command(runtime: Runtime) -> list[str]:
 
 
 def command(spec: DriverSpec, host_jar: Path, archive: tuple[str, ...], lease_seconds: int) -> list[str]:
-    """The whole command. `archive` are the JVM's options for the class-data archive; a lease of 0 is a training run."""
+    """The whole command. `archive` are the JVM's options for the class-data archive; a lease of 0 is a training run.
+
+    The Spark settings are not in it: there may be secrets among them, and everybody sees the arguments of a process.
+    They lie in the driver's folder (`hostjar.make_folders`).
+    """
     return [
         str(spec.runtime.java_home / "bin" / "java"),
         f"-Xmx{spec.memory_mb}m",
         "-Xss4m",
         "-XX:+ExitOnOutOfMemoryError",
-        *(("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC") if spec.quick else ()),
+        *(_QUICK if spec.quick else ()),
         *archive,
         *SPARK_OPTIONS,
         f"-Dheadway.logs={spec.folder / 'logs'}",
         f"-Dlog4j2.configurationFile={spec.folder / 'log4j2.properties'}",
         f"-Djava.io.tmpdir={spec.folder / 'tmp'}",
-        *(f"-D{key}={value}" for key, value in settings(spec).items() if key not in spec.secret_conf),
-        *((f"@{spec.folder / SECRET_ARGUMENTS}",) if spec.secret_conf else ()),
         *((f"-javaagent:{host_jar}",) if lease_seconds else ()),
         "-cp",
-        classpath(spec.runtime, host_jar),
+        classpath(spec, host_jar),
         "headway.host.Host",
         str(spec.folder),
         str(lease_seconds),
@@ -122,13 +155,15 @@ def with_files(spec: DriverSpec, command: Sequence[str]) -> list[str]:
 
 def environment(spec: DriverSpec, inherited: Mapping[str, str]) -> dict[str, str]:
     """The environment of a driver: the cluster's own, and of the workspace's only what names the machine."""
+    hadoop = spec.executors.hadoop_conf if spec.executors else ""
     kept = {key: inherited[key] for key in ("HOME", "LANG", "LC_ALL", "PATH", "TZ", "USER") if key in inherited}
     return {
         **kept,
         "JAVA_HOME": str(spec.runtime.java_home),
         "SPARK_HOME": str(spec.runtime.spark_home),
         "SPARK_LOCAL_IP": "127.0.0.1",
-        "PYSPARK_PYTHON": str(spec.runtime.python),
+        "PYSPARK_PYTHON": (spec.executors.python if spec.executors else "") or str(spec.runtime.python),
+        **({"HADOOP_CONF_DIR": hadoop, "YARN_CONF_DIR": hadoop} if hadoop else {}),
         "PYTHONUNBUFFERED": "1",
         "TMPDIR": str(spec.folder / "tmp"),
         **({} if sys.flags.dont_write_bytecode == 0 else {"PYTHONDONTWRITEBYTECODE": "1"}),

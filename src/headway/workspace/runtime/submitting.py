@@ -107,12 +107,12 @@ class Submissions:
         folder.mkdir(parents=True, exist_ok=True)
         host_jar = str(prepare(self._spec.runtime, self._cache).jar)
         own = {
-            **launch.settings(self._spec),
+            **launch.settings(self._spec, prepare(self._spec.runtime, self._cache).jar),
             **settings,
             "spark.app.name": run_id,
             "spark.driver.extraClassPath": host_jar,
-            "spark.executor.extraClassPath": host_jar,
         }
+        own.setdefault("spark.executor.extraClassPath", host_jar)
         lines = [f"{key} {value}\n" for key, value in own.items()]
         (folder / "spark-defaults.conf").touch(mode=0o600)  # it may hold secrets
         (folder / "spark-defaults.conf").write_text("".join(lines), encoding="utf-8")

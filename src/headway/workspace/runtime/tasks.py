@@ -40,12 +40,32 @@ class FileRoots:
 
 
 @dataclass(frozen=True)
+class Executors:
+    """Executors that do a driver's work, from a Spark `master`: at least and at most so many, each of that size.
+
+    They reach the driver at `driver_host`; it listens on `bind_address`. `python` and `class_path` are where they have
+    Python and the driver host's JARs: the driver's own paths where empty. `hadoop_conf` is YARN's configuration folder.
+    """
+
+    master: str
+    least: int
+    most: int
+    memory_mb: int = 1024
+    cores: int = 1
+    driver_host: str = "127.0.0.1"
+    bind_address: str = "127.0.0.1"
+    python: str = ""
+    class_path: tuple[str, ...] = ()
+    hadoop_conf: str = ""
+
+
+@dataclass(frozen=True)
 class DriverSpec:
     """A driver to start. `folder` is its own: logs, event log, scratch. `memory_mb` is the heap of its JVM.
 
     `quick` compiles user code and Spark with the JVM's first compiler only: half the CPU for starts and small data,
     2.5 to 3.7 times slower on big data. `secret_conf` names those of `spark_conf` that nobody may read: neither in the
-    list of processes nor in the event log.
+    list of processes nor in the event log. Without `executors` the driver does all the work itself.
     """
 
     cluster_id: str
@@ -58,6 +78,7 @@ class DriverSpec:
     spark_conf: Mapping[str, str] = field(default_factory=dict)
     secret_conf: frozenset[str] = frozenset()
     env: Mapping[str, str] = field(default_factory=dict)
+    executors: Executors | None = None
 
 
 @dataclass(frozen=True)

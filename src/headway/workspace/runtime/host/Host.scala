@@ -16,6 +16,7 @@ import scala.jdk.CollectionConverters._
 import com.fasterxml.jackson.databind.{JsonNode, ObjectMapper}
 import com.fasterxml.jackson.databind.node.ObjectNode
 import org.apache.spark.sql.classic.SparkSession
+import org.apache.spark.sql.headway.Insight
 
 /** A driver: one JVM with one Spark context that runs tasks for its supervisor.
   *
@@ -29,6 +30,8 @@ object Host {
   val json = new ObjectMapper()
   /** Tables that outlive this driver; none in a training run. */
   @volatile var metastore: Option[Metastore] = None
+  /** What this driver's supervisor shows to be let in. */
+  val secret: String = UUID.randomUUID.toString + UUID.randomUUID.toString
   private val leases = new AtomicInteger()
   private val lastSeen = new AtomicLong(System.nanoTime)
 
@@ -37,6 +40,7 @@ object Host {
     val lease = arguments(1).toLong
     System.setOut(new PrintStream(new Run.Router(System.out), true, UTF_8))
     System.setErr(new PrintStream(new Run.Router(System.err), true, UTF_8))
+    settings(folder)
     val zygote = new Zygote(arguments.drop(2).toSeq.asJava, new File(folder, "logs/python"))
     val base = org.apache.spark.sql.SparkSession.builder().withExtensions(new Catalogs).getOrCreate().asInstanceOf[SparkSession]
     warmUp(base)
@@ -54,6 +58,13 @@ object Host {
     serve(folder, lease, base, new Tasks(base, zygote))
   }
 
+  /** What Spark is to be given, from a file that only its owner could read: gone once it is read. */
+  private def settings(folder: File): Unit = {
+    val file = new File(folder, "settings.json")
+    json.readTree(file).properties.asScala.foreach(entry => System.setProperty(entry.getKey, entry.getValue.asText))
+    file.delete()
+  }
+
   /** The first query of a JVM takes seconds; and pools that are shared must be born outside any run's thread group. */
   private def warmUp(base: SparkSession): Unit = {
     base.range(10).selectExpr("sum(id)").collect()
@@ -64,7 +75,6 @@ object Host {
 
   private def serve(folder: File, lease: Long, base: SparkSession, tasks: Tasks): Unit = {
     val server = new ServerSocket(0, 64, InetAddress.getLoopbackAddress)
-    val secret = UUID.randomUUID.toString + UUID.randomUUID.toString
     announce(folder, server.getLocalPort, secret, base)
     val watch = new Thread(Run.root, () => endWithoutSupervisor(lease), "lease")
     watch.setDaemon(true)
@@ -80,7 +90,6 @@ object Host {
   private def announce(folder: File, port: Int, secret: String, base: SparkSession): Unit = {
     val said = json.createObjectNode().put("port", port).put("secret", secret).put("pid", ProcessHandle.current.pid)
     said.put("spark", base.version).put("application", base.sparkContext.applicationId)
-    said.put("ui", base.sparkContext.uiWebUrl.getOrElse(""))
     val owner = PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------"))
     val draft = Files.createTempFile(folder.toPath, "driver", ".json", owner)
     Files.write(draft, json.writeValueAsBytes(said))
@@ -128,8 +137,17 @@ object Host {
           json.createObjectNode()
         case "await" => Outcomes.await(request.get("run").asText)
         case "resize" =>
-          val done = base.sparkContext.requestTotalExecutors(request.get("workers").asInt, 0, Map.empty[String, Int])
+          val done = Insight.resize(base.sparkContext, request.get("least").asInt, request.get("most").asInt)
           json.createObjectNode().put("done", done)
+        case "executors" =>
+          val answer = json.createObjectNode()
+          Insight.executors(base.sparkContext).foldLeft(answer.putArray("executors")) { (found, one) =>
+            val said = found.addObject().put("id", one.id).put("host", one.hostPort).put("cores", one.totalCores)
+            said.put("memory", one.maxMemory).put("active", one.activeTasks).put("started_ms", one.addTime.getTime)
+            found
+          }
+          answer
+        case "ui" => json.createObjectNode().put("port", Insight.ui(base))
         case "jar" => tasks.jar(request)
         case "python" => tasks.python(request)
         case "sql" => tasks.sql(request)

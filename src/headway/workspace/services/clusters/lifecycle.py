@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from headway.workspace.clock import now_ms
-from headway.workspace.directory import Listener, TaskDriver
+from headway.workspace.directory import Listener, TaskDriver, spark_context_id
 from headway.workspace.errors import ApiError
 from headway.workspace.runtime.tasks import DriverFailed, DriverSpec
 from headway.workspace.services.clusters import model
@@ -50,6 +50,7 @@ class Lifecycle:
         self._live: dict[str, Live] = {}
         self._on_started: list[Listener] = []
         self._on_ended: list[Listener] = []
+        self._on_kept: list[Callable[[str, str, Path], None]] = []
         self._closing = False
 
     def adopt(self) -> set[Path]:
@@ -169,7 +170,11 @@ class Lifecycle:
             raise DriverFailed("INTERNAL_ERROR", message) from error
 
     def _running(self, live: Live, driver: TaskDriver, event: str, **more: Any) -> None:
-        details = {"spark_application_id": driver.application_id, "spark": driver.spark_version}
+        details = {
+            "spark_application_id": driver.application_id,
+            "spark_context_id": spark_context_id(driver.application_id),
+            "spark": driver.spark_version,
+        }
         values = {"details": details, "folder": str(driver.folder), "active_ms": self._now(), "state_message": ""}
         if live.state == model.RUNNING:  # another driver took its place
             self._tell(live, event, more, **values)
@@ -250,7 +255,13 @@ class Lifecycle:
             self._drivers.discard(seat.driver)
         except Exception:
             logger.exception("the driver of cluster %s", live.cluster_id)
-        return _keep(live, seat.driver.folder)
+        name, kept = seat.driver.folder.name, _keep(live, seat.driver.folder)
+        for listener in self._on_kept:
+            try:
+                listener(live.cluster_id, name, kept)
+            except Exception:
+                logger.exception("cluster %s", live.cluster_id)
+        return kept
 
     def _move(self, live: Live, to: str, event: str | None, told: Mapping[str, Any], /, **values: Any) -> None:
         """Go to a state, with the event that tells of it. With `changed` held. Raise ApiError INVALID_STATE."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from headway.workspace.catalogue import Catalogue
+from headway.workspace.catalogue import Catalogue, local_threads
 from headway.workspace.runtime.tasks import DriverSpec, FileRoots
 from headway.workspace.services.clusters.model import Cluster
 
@@ -25,15 +25,17 @@ class Planning:
         run_id = None if cluster.run_id is None else str(cluster.run_id)
         conf, secret = self._reveal(spec.get("spark_conf") or {}, cluster.creator, run_id)
         env, _ = self._reveal(spec.get("spark_env_vars") or {}, cluster.creator, run_id)
+        conf.pop("spark.master", None)
         return DriverSpec(
             cluster_id=cluster.cluster_id,
             runtime=self._catalogue.runtime(spec.get("spark_version")),
             folder=self._folder / name,
             roots=self._roots,
             memory_mb=size.memory_mb,
-            cores=size.cores,
+            cores=local_threads(spec) or size.cores,
             quick=size.quick,
-            spark_conf=conf,
+            spark_conf={**conf, **size.spark_conf},
             secret_conf=secret,
             env=env,
+            executors=size.executors(spec),
         )

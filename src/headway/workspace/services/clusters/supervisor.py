@@ -4,10 +4,12 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from headway.workspace.directory import Listener, TaskDriver
 from headway.workspace.errors import invalid
+from headway.workspace.node_types import worker_bounds
 from headway.workspace.runtime.tasks import DriverFailed
 from headway.workspace.services.clusters import model
 from headway.workspace.services.clusters.lifecycle import Lifecycle
@@ -29,6 +31,11 @@ class ClusterSupervisor(Lifecycle):
     def on_ended(self, listener: Listener) -> None:
         """See ClusterDirectory."""
         self._on_ended.append(listener)
+
+    def on_kept(self, listener: Callable[[str, str, Path], None]) -> None:
+        """Call `listener(cluster_id, driver's name, folder)` when a driver has ended and what it wrote lies in
+        `folder`."""
+        self._on_kept.append(listener)
 
     def state(self, cluster_id: str) -> str:
         """See ClusterDirectory."""
@@ -131,8 +138,8 @@ class ClusterSupervisor(Lifecycle):
             details = {"user": user, "previous_cluster_size": model.size(before.spec), "cluster_size": model.size(spec)}
             self._move(live, model.RESIZING, "RESIZING", details, spec=spec, state_message="Resizing")
             seat = live.seat
-        workers = int(size.get("num_workers") or size.get("autoscale", {}).get("min_workers", 0))
-        threading.Thread(target=self._resize, args=(live, seat, workers), name=f"resize-{cluster_id}").start()
+        bounds = worker_bounds(size)
+        threading.Thread(target=self._resize, args=(live, seat, bounds), name=f"resize-{cluster_id}").start()
 
     def finish(self, cluster_id: str) -> None:
         """End the cluster of a run that does not need it any more. Returns at once."""
@@ -227,16 +234,17 @@ class ClusterSupervisor(Lifecycle):
                 return failed
             return live.failed if seat is not live.seat and live.failed is not None else failed
 
-    def _resize(self, live: Live, seat: Seat | None, workers: int) -> None:
+    def _resize(self, live: Live, seat: Seat | None, bounds: tuple[int, int]) -> None:
+        least, most = bounds
         told = "a cluster whose Spark runs in its driver has no executors to add or remove"
         try:
-            if seat is not None and getattr(seat.driver, "resize", lambda _: False)(workers):
-                told = f"Spark was asked for {workers} executors"
+            if seat is not None and getattr(seat.driver, "resize", lambda *_: False)(least, most):
+                told = f"Spark was asked for {least} executors" + (f", and up to {most}" if most > least else "")
         except DriverFailed as failed:
             told = failed.message
         with live.changed:
             if live.state == model.RESIZING:
-                details = {"current_num_workers": workers, "target_num_workers": workers, "driver_state_message": told}
+                details = {"current_num_workers": least, "target_num_workers": least, "driver_state_message": told}
                 self._move(live, model.RUNNING, "UPSIZE_COMPLETED", details, state_message="")
 
 

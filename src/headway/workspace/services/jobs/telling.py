@@ -32,6 +32,8 @@ def run_json(run: Run, base_url: str, tasks: Sequence[Run] | None) -> dict[str, 
     }
     if run.root_id is not None:
         data |= {"job_run_id": run.root_id, "attempt_number": run.attempt}
+        if run.cluster_id:
+            data["cluster_instance"] = _instance(run)
     if run.trigger == "PERIODIC" and isinstance(run.settings.get("schedule"), dict):
         data["schedule"] = run.settings["schedule"]
     if "task_run_id" in run.details:
@@ -76,13 +78,18 @@ def task_json(task: Run, base_url: str) -> dict[str, Any]:
         "run_page_url": f"{base_url}/#job/{task.job_id or 0}/run/{task.run_id}",
     }
     if task.cluster_id:
-        data["cluster_instance"] = {"cluster_id": task.cluster_id}
+        data["cluster_instance"] = _instance(task)
     if "condition_task" in data:
         operands = {name: task.output[name] for name in ("left", "right", "outcome") if name in task.output}
         data["condition_task"] = {**data["condition_task"], **operands}
     if "for_each_task" in data and "stats" in task.output:
         data["for_each_task"] = {**data["for_each_task"], "stats": task.output["stats"]}
     return data
+
+
+def _instance(task: Run) -> dict[str, Any]:
+    context = task.details.get("spark_context_id")
+    return {"cluster_id": task.cluster_id, **({"spark_context_id": context} if context else {})}
 
 
 def repair_history(

@@ -1,0 +1,1 @@
+"""What runs cost and what drivers tell: metrics, logs, Spark UIs."""
