@@ -15,6 +15,7 @@ from headway.workspace.services.libraries.store import LibraryStore
 from headway.workspace.services.mlflow.model import Experiment
 from headway.workspace.services.mlflow.store import TrackingStore
 from headway.workspace.services.permissions.model import Known
+from headway.workspace.services.policies.store import PolicyStore
 from headway.workspace.services.sql.store import WarehouseStore
 
 Source = Callable[[str], Known]
@@ -31,6 +32,7 @@ def object_sources(
     libraries: LibraryStore,
     warehouses: WarehouseStore,
     pools: PoolStore,
+    policies: PolicyStore,
     tracking: TrackingStore,
 ) -> Mapping[str, Source]:
     """Sources by kind. `runs` stands for a run's job, or for the run where it has none; `paths` for what lies at a path
@@ -87,6 +89,9 @@ def object_sources(
     def library(object_id: str) -> Known:
         return new_path(libraries.get(_number(object_id, "Library")).folder)
 
+    def policy(object_id: str) -> Known:
+        return Known("cluster-policies", policies.get(object_id).policy_id)
+
     def tokens(object_id: str) -> Known:
         if object_id != "tokens":
             raise missing(f"authorization/{object_id[:50]} does not exist.")
@@ -106,6 +111,7 @@ def object_sources(
         "experiment-names": lambda name: experiment(tracking.experiment_by_name(name)),
         "mlflow-runs": tracked_run,
         "authorization": tokens,
+        "cluster-policies": policy,
     }
 
 

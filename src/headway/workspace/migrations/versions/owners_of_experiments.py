@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "owners_of_experiments"
-down_revision = "notification_destinations"
+down_revision = "cluster_policies"
 branch_labels = None
 depends_on = None
 
