@@ -35,13 +35,15 @@ class Inbox:
 
 
 @contextmanager
-def taking() -> Iterator[Inbox]:
-    """Listen until the block ends."""
+def taking(free: threading.Event | None = None) -> Iterator[Inbox]:
+    """Listen until the block ends. With `free` nothing is answered before that is set."""
     inbox = Inbox()
 
     class Web(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             """Note it."""
+            if free is not None and not free.wait(20):
+                return
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
             headers = {key.lower(): value for key, value in self.headers.items()}
             inbox.requests.append(Request(self.path, headers, json.loads(body)))

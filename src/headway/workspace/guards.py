@@ -99,6 +99,7 @@ GRANTS: Mapping[str, Grants] = {
     "POST /jobs/reset": Grants("jobs", "job_id", "new_settings"),
     "POST /jobs/update": Grants("jobs", "job_id", "new_settings"),
     "POST /jobs/runs/submit": Grants("runs", "run_id"),
+    "POST /instance-pools/create": Grants("instance-pools", "instance_pool_id"),
 }
 ADMIN = ("POST /clusters/change-owner",)
 # What every user may do, or what the endpoint itself decides (tokens, secrets, permissions, principals).
@@ -112,7 +113,7 @@ OPEN = (
 )  # fmt: skip
 OPEN_BELOW = (
     "/preview/scim/", "/token/", "/secrets/", "/permissions/", "/dbfs/", "/fs/",
-    "/mlflow/", "/mlflow-artifacts/", "/unity-catalog/", "/sql/statements/",
+    "/mlflow/", "/mlflow-artifacts/", "/unity-catalog/", "/sql/statements/", "/notification-destinations",
 )  # fmt: skip
 
 

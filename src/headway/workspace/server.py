@@ -1,6 +1,7 @@
 """Puts the workspace together: services over one database, the jobs engine, the HTTP application."""
 
 import contextlib
+import dataclasses
 import shutil
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -16,17 +17,23 @@ from headway.workspace.catalogue import Catalogue
 from headway.workspace.database import open_database
 from headway.workspace.engine.engine import Engine
 from headway.workspace.engine.job_clusters import Fleet, RunClusters
+from headway.workspace.engine.notifier import Notifier
 from headway.workspace.engine.preparation import Files
+from headway.workspace.engine.retention import Retention
 from headway.workspace.engine.scheduler import Scheduler
+from headway.workspace.engine.sending import Sender
 from headway.workspace.engine.timers import Timers
 from headway.workspace.engine.watching import files_at
 from headway.workspace.errors import ApiError, invalid, not_implemented
 from headway.workspace.guards import guarded
 from headway.workspace.http import Door, Shortcut, answer_error, routes
 from headway.workspace.keys import Vault, key
+from headway.workspace.mailing import mail_server
 from headway.workspace.observed import LiveDrivers, cluster_places, task_places
+from headway.workspace.outgoing import check_url
 from headway.workspace.ownership import object_sources
 from headway.workspace.paths import confined, dbfs_path
+from headway.workspace.pruning import prune_workspace
 from headway.workspace.refused import why_refused
 from headway.workspace.runtime.history import HistoryServer
 from headway.workspace.runtime.leftovers import end_leftovers
@@ -45,8 +52,11 @@ from headway.workspace.services.files.store import FilesStore
 from headway.workspace.services.fs.routes import FsRoutes
 from headway.workspace.services.fs.store import VolumeFiles
 from headway.workspace.services.identity.oauth import OAuthRoutes
-from headway.workspace.services.identity.routes import IdentityRoutes
+from headway.workspace.services.identity.routes import ORGANISATION, IdentityRoutes
 from headway.workspace.services.identity.store import IdentityStore
+from headway.workspace.services.instance_pools.keeping import PoolDrivers
+from headway.workspace.services.instance_pools.routes import PoolRoutes
+from headway.workspace.services.instance_pools.store import PoolStore
 from headway.workspace.services.jobs.launching import Launcher
 from headway.workspace.services.jobs.repairs import RepairStore
 from headway.workspace.services.jobs.routes import JobRoutes
@@ -59,6 +69,8 @@ from headway.workspace.services.mlflow.routes import TrackingRoutes
 from headway.workspace.services.mlflow.store import TrackingStore
 from headway.workspace.services.monitoring.routes import MonitoringRoutes
 from headway.workspace.services.monitoring.uis import SparkUis
+from headway.workspace.services.notification_destinations.routes import DestinationRoutes
+from headway.workspace.services.notification_destinations.store import DestinationStore
 from headway.workspace.services.permissions.routes import PermissionRoutes
 from headway.workspace.services.permissions.store import Permissions
 from headway.workspace.services.secrets.routes import SecretRoutes
@@ -109,9 +121,12 @@ class Workspace:
         launcher = Launcher(self.jobs.job, self.runs)
         roots = FileRoots(settings.dbfs, settings.files, settings.volumes)
         self.fleet = fleet
+        self._pools = PoolStore(database)
+        catalogue = dataclasses.replace(catalogue, pool=lambda pool_id: self._pools.get(pool_id).node_type_id)
+        self.pools = PoolDrivers(fleet, catalogue, roots, settings.data / "clusters")
         clusters = ClusterStore(database)
         plan = Planning(catalogue, roots, settings.data / "clusters", self.secrets.reveal)
-        self.clusters = ClusterSupervisor(clusters, fleet, plan, settings.data / "cluster-logs")
+        self.clusters = ClusterSupervisor(clusters, self.pools, plan, settings.data / "cluster-logs")
         self.watcher, self.history = Watcher(self.clusters), history
         self.contexts = Contexts(self.clusters, ContextAccess(self.tokens, base_url))
         self.clusters.on_ended(self.contexts.driver_ended)
@@ -130,6 +145,7 @@ class Workspace:
                 folder,
                 int(run.details.get("repair_count", 0)),
                 lambda warehouse_id: self._cluster_of_warehouse(run.creator, warehouse_id),
+                lambda kind, object_id, level: self._check(run.creator, kind, object_id, level),
             ),
             Files(
                 self._local_file,
@@ -147,10 +163,21 @@ class Workspace:
         self.scheduler = Scheduler(
             self.jobs, self.engine, self.engine.timers, self.engine.events, lambda url: files_at(self._folder(url))
         )
-        job_routes = JobRoutes(self.jobs, catalogue.check, self.scheduler.changed)
+        destinations = DestinationStore(database, Vault(key(settings.keys, "notifications")))
+        mail = mail_server(settings.smtp_url, settings.smtp_password_file, settings.mail_from)
+        sender = Sender(destinations.find, self._check_webhook, mail)
+        self.notifier = Notifier(self.runs, self.engine.events, self.engine.timers, sender, ORGANISATION)
+        self.retention = Retention(
+            lambda before_ms: prune_workspace(database, self.runs, clusters, settings.data, before_ms),
+            self.engine.timers,
+            settings.keep_runs_days,
+        )
+        job_routes = JobRoutes(
+            self.jobs, catalogue.check, self.scheduler.changed, lambda named: destinations.find(named) is not None
+        )
         libraries = LibraryStore(database)
         self.permissions.sources.update(
-            object_sources(self.jobs, self.runs, clusters, self.files, libraries, self.warehouses)
+            object_sources(self.jobs, self.runs, clusters, self.files, libraries, self.warehouses, self._pools)
         )
         services = (
             PermissionRoutes(self.permissions),
@@ -159,6 +186,7 @@ class Workspace:
             DbfsRoutes(self.dbfs),
             FilesRoutes(self.files),
             ClusterRoutes(clusters, self.clusters, catalogue),
+            PoolRoutes(self._pools, self.pools, catalogue),
             CommandRoutes(self.contexts),
             SqlRoutes(
                 self.warehouses, self.statements, WarehouseClusters(self.clusters, next(iter(catalogue.runtimes), ""))
@@ -176,6 +204,7 @@ class Workspace:
             LibraryRoutes(libraries, drafts, settings.allow_download, self._place_in_dbfs, self._remove_from_dbfs),
             IdentityRoutes(self.identity),
             OAuthRoutes(self.identity, self.tokens),
+            DestinationRoutes(destinations, self._check_webhook),
             TokenRoutes(self.tokens, self.identity.named),
             TrackingRoutes(TrackingStore(database), self._list_dbfs),
             MonitoringRoutes(task_places(self.runs, self.engine.run_folder), place, uis, self.secrets.redactor),
@@ -186,29 +215,39 @@ class Workspace:
     def recover(self) -> None:
         """Take up what an earlier process left: drivers that live, runs on them, runs that wait. End the rest."""
         self.clusters.on_started(self.contexts.driver_taken_over)
+        for pool in self._pools.list():
+            self.pools.put(pool)
         adopted = self.clusters.adopt()
         end_leftovers(self.settings.data / "clusters", adopted)
         self.fleet.open()
+        self.pools.start()
         going = [task for run in self.runs.active_runs() for task in self.runs.tasks(run.run_id)]
         self.tokens.end_runs_except({str(task.run_id) for task in going})
         self.engine.recover()
         self.clusters.abandoned(lambda run_id: bool(self.runs.run(run_id).active))
         self.watcher.start()
+        self.retention.start()
         self.log_delivery.start()
 
     def close(self) -> None:
         """End every run and every driver."""
         self.scheduler.close()
+        self.retention.close()
         self.watcher.close()
         self.log_delivery.close()
         self.engine.close()
+        self.notifier.close()
         self.statements.close()
         self.contexts.close()
         self.clusters.close()
+        self.pools.close()
         if self.history is not None:
             self.history.close()
         self.fleet.close()
         self.dbfs.close()
+
+    def _check_webhook(self, url: str) -> None:
+        check_url(url, self.settings.allow_webhook, "--allow-webhook")
 
     def _local_file(self, path: str) -> Path:
         """The local file that a task's path means. Raise ApiError."""
@@ -240,11 +279,15 @@ class Workspace:
     def _cluster_of_warehouse(self, user: str, warehouse_id: str) -> str:
         """The cluster of a warehouse that this user may use. Raise ApiError."""
         found = self.warehouses.get(warehouse_id)
+        self._check(user, "warehouses", warehouse_id, "CAN_USE")
+        return found.cluster_id
+
+    def _check(self, user: str, kind: str, object_id: str, level: str) -> None:
+        """Raise ApiError where a user does not hold that level on an object."""
         principal = self.identity.principal(user)
         if principal is None:
             raise ApiError("PERMISSION_DENIED", f"{user} is not a user of this workspace any more", 403)
-        self.permissions.check(principal, "warehouses", warehouse_id, "CAN_USE")
-        return found.cluster_id
+        self.permissions.check(principal, kind, object_id, level)
 
     def _list_dbfs(self, path: str) -> list[tuple[str, bool, int]]:
         return [(found.path, found.is_dir, found.size) for found in self.dbfs.list(path)]

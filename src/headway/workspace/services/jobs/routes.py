@@ -8,6 +8,7 @@ from headway.workspace.http import Call, Data, Endpoint, Need, flag, number
 from headway.workspace.services.jobs import model
 from headway.workspace.services.jobs.asking import idempotency_token, page_of, page_tasks, page_token
 from headway.workspace.services.jobs.checks import check
+from headway.workspace.services.jobs.notifications import destinations
 from headway.workspace.services.jobs.reading import with_numbers
 from headway.workspace.services.jobs.store import JobStore
 
@@ -17,15 +18,17 @@ NOT_SETTINGS = ("idempotency_token", "access_control_list")
 
 class JobRoutes:
     """The routes. `check_cluster` refuses a `new_cluster` that cannot be; `on_change` is called with the id of each job
-    that was made, changed or removed."""
+    that was made, changed or removed; `is_destination` tells whether notifications may go to an id."""
 
     def __init__(
         self,
         store: JobStore,
         check_cluster: Callable[[Mapping[str, Any]], None],
         on_change: Callable[[int], None] = lambda job_id: None,
+        is_destination: Callable[[str], bool] = lambda destination_id: True,
     ) -> None:
         self._store, self._check_cluster, self._on_change = store, check_cluster, on_change
+        self._is_destination = is_destination
 
     def endpoints(self) -> Sequence[Endpoint]:
         """What is served."""
@@ -44,6 +47,9 @@ class JobRoutes:
         """The settings as they are kept. Raise ApiError."""
         result = model.multi_task(with_numbers(settings))
         check(result, version, self._check_cluster)
+        for named in set(destinations(result)):
+            if not self._is_destination(named):
+                raise invalid(f"Notification destination {named[:50]} does not exist.")
         return result
 
     def create(self, call: Call) -> Data:
