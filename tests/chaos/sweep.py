@@ -1,8 +1,12 @@
 """Kill the deployer, or disturb it, at each of its calls; let somebody go on; look at the whole fleet."""
 
 import json
+import os
+import queue
+import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +20,8 @@ from chaos.proxy import FAULTS, KILLS, FaultProxy, Kind
 from support.served_workspace import serving
 
 REPORT = Path("build/chaos.json")
+# A point waits more than it works: for a process to start, for a pause to end.
+WORKERS = 2 * len(os.sched_getaffinity(0))
 
 
 @dataclass(frozen=True)
@@ -136,14 +142,14 @@ def sweeping(bucket: str = "") -> Iterator[Sweep]:
                 proxy.close()
 
 
-def every_point(sweep: Sweep, every: int = 1) -> Iterator[Point]:
-    """Every `every`-th disturbance of every scenario."""
+def every_point(sweep: Sweep, every: int = 1, first: int = 0) -> Iterator[Point]:
+    """Every `every`-th disturbance of every scenario, beginning with number `first`."""
     number = 0
     for scenario in SCENARIOS:
         for at in range(1, sweep.calls(scenario) + 1):
             for kind in scenario.kinds:
                 number += 1
-                if number % every == 0:
+                if number % every == first:
                     yield sweep.point(scenario, kind, at)
 
 
@@ -166,17 +172,50 @@ def report(points: Sequence[Point], seconds: float) -> dict[str, object]:
     }
 
 
+def share(first: int, of: int) -> None:
+    """One worker's share of the sweep, with a workspace of its own: its points as JSON lines on standard output."""
+    with sweeping() as sweep:
+        for point in every_point(sweep, of, first):
+            sys.stdout.write(json.dumps(asdict(point)) + "\n")
+            sys.stdout.flush()
+
+
+def swept(workers: int) -> Iterator[Point]:
+    """Every point, by workers that run side by side: most of a point is waiting, for processes and for backoff. Raise
+    CalledProcessError where one of them fails."""
+    found: queue.Queue[Point | subprocess.Popen[str]] = queue.Queue()
+
+    def read(process: "subprocess.Popen[str]") -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            found.put(Point(**json.loads(line)))
+        process.wait()
+        found.put(process)
+
+    for first in range(workers):
+        command = [sys.executable, "-m", "chaos.sweep", str(first), str(workers)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        threading.Thread(target=read, args=(process,)).start()
+    while workers:
+        entry = found.get()
+        if isinstance(entry, Point):
+            yield entry
+            continue
+        workers -= 1
+        if entry.returncode:
+            raise subprocess.CalledProcessError(entry.returncode, entry.args)
+
+
 def main(say: Callable[[str], object] = sys.stderr.write) -> int:
     """The whole sweep; 1 unless all converged."""
     began = time.monotonic()
     points: list[Point] = []
-    with sweeping() as sweep:
-        for point in every_point(sweep):
-            points.append(point)
-            if not point.converged:
-                say(f"NOT CONVERGED {point.scenario}, {point.kind} at {point.at} ({point.call}): {point.stands}\n")
-            elif len(points) % 50 == 0:
-                say(f"chaos: {len(points)} points, {time.monotonic() - began:.0f} s\n")
+    for point in swept(WORKERS):
+        points.append(point)
+        if not point.converged:
+            say(f"NOT CONVERGED {point.scenario}, {point.kind} at {point.at} ({point.call}): {point.stands}\n")
+        elif len(points) % 50 == 0:
+            say(f"chaos: {len(points)} points, {time.monotonic() - began:.0f} s\n")
     found = report(points, time.monotonic() - began)
     REPORT.parent.mkdir(parents=True, exist_ok=True)
     REPORT.write_text(json.dumps(found, indent=1) + "\n")
@@ -185,4 +224,7 @@ def main(say: Callable[[str], object] = sys.stderr.write) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    if len(sys.argv) > 1:
+        share(int(sys.argv[1]), int(sys.argv[2]))
+    else:
+        sys.exit(main())

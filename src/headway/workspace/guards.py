@@ -74,6 +74,7 @@ NEEDS: Mapping[str, Need] = {
     "DELETE /sql/warehouses/{id}": _WAREHOUSE,
     "POST /sql/statements": _STATEMENT,
     "POST /sql/statements/": _STATEMENT,
+    "GET /policies/clusters/get": Need("cluster-policies", "policy_id", "CAN_USE"),
     "GET /workspace/get-status": _READ,
     "GET /workspace/export": _READ,
     "GET /workspace/list": _READ,
@@ -91,6 +92,7 @@ SHOWS: Mapping[str, Shows] = {
     "GET /libraries/all-cluster-statuses": Shows("statuses", "clusters", "cluster_id", "CAN_ATTACH_TO"),
     "GET /instance-pools/list": Shows("instance_pools", "instance-pools", "instance_pool_id", "CAN_ATTACH_TO"),
     "GET /sql/warehouses": Shows("warehouses", "warehouses", "id", "CAN_VIEW"),
+    "GET /policies/clusters/list": Shows("policies", "cluster-policies", "policy_id", "CAN_USE"),
     "GET /workspace/list": Shows("objects", "paths", "path", "CAN_READ"),
 }
 # `access_control_list` that is sent with an object is granted on it.
@@ -101,7 +103,12 @@ GRANTS: Mapping[str, Grants] = {
     "POST /jobs/runs/submit": Grants("runs", "run_id"),
     "POST /instance-pools/create": Grants("instance-pools", "instance_pool_id"),
 }
-ADMIN = ("POST /clusters/change-owner",)
+ADMIN = (
+    "POST /clusters/change-owner",
+    "POST /policies/clusters/create",
+    "POST /policies/clusters/edit",
+    "POST /policies/clusters/delete",
+)
 # What every user may do, or what the endpoint itself decides (tokens, secrets, permissions, principals).
 OPEN = (
     "POST /jobs/create", "POST /jobs/runs/submit",

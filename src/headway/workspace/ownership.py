@@ -13,6 +13,7 @@ from headway.workspace.services.jobs.run_store import RunStore
 from headway.workspace.services.jobs.store import JobStore
 from headway.workspace.services.libraries.store import LibraryStore
 from headway.workspace.services.permissions.model import Known
+from headway.workspace.services.policies.store import PolicyStore
 from headway.workspace.services.sql.store import WarehouseStore
 
 Source = Callable[[str], Known]
@@ -29,6 +30,7 @@ def object_sources(
     libraries: LibraryStore,
     warehouses: WarehouseStore,
     pools: PoolStore,
+    policies: PolicyStore,
 ) -> Mapping[str, Source]:
     """Sources by kind. `runs` stands for a run's job, or for the run where it has none; `paths` for what lies at a path
     of the workspace tree; `new-paths` for that or the nearest folder above it."""
@@ -71,6 +73,9 @@ def object_sources(
     def library(object_id: str) -> Known:
         return new_path(libraries.get(_number(object_id, "Library")).folder)
 
+    def policy(object_id: str) -> Known:
+        return Known("cluster-policies", policies.get(object_id).policy_id)
+
     def tokens(object_id: str) -> Known:
         if object_id != "tokens":
             raise missing(f"authorization/{object_id[:50]} does not exist.")
@@ -87,6 +92,7 @@ def object_sources(
         "new-paths": new_path,
         "workspace-libraries": library,
         "authorization": tokens,
+        "cluster-policies": policy,
     }
 
 
