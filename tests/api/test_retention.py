@@ -117,4 +117,4 @@ def test_the_program_prunes_a_workspace_whether_it_runs_or_not(kept: Served, tmp
     assert run_ids(kept, job_id) == [run.run_id]
     database.dispose()
     nowhere = CliRunner().invoke(app, ["workspace", "prune", "--data", str(tmp_path / "nowhere")])
-    assert nowhere.exit_code == 2
+    assert "there is no workspace in" in str(nowhere.exception)

@@ -87,6 +87,9 @@ def start_command(
     keep_runs_days: Annotated[
         int, typer.Option(min=0, help="Forget runs, with their logs, so many days after their end; 0 keeps them.")
     ] = 60,
+    restrict_clusters: Annotated[
+        bool, typer.Option(help="Without a policy, let only users with allow-cluster-create make clusters.")
+    ] = False,
     tls: Annotated[
         Tls | None, typer.Option(help="Serve https with a certificate that the workspace makes for itself.")
     ] = None,
@@ -113,6 +116,7 @@ def start_command(
         smtp_password_file=smtp_password_file,
         mail_from=mail_from,
         keep_runs_days=keep_runs_days,
+        restrict_clusters=restrict_clusters,
         node_types=node_types,
     )
     mail_server(smtp_url, smtp_password_file, mail_from)  # what is wrong with it is told here, not in a log

@@ -25,6 +25,7 @@ from headway.workspace.engine.sending import Sender
 from headway.workspace.engine.timers import Timers
 from headway.workspace.engine.watching import files_at
 from headway.workspace.errors import ApiError, invalid, not_implemented
+from headway.workspace.governing import Governor
 from headway.workspace.guards import guarded
 from headway.workspace.http import Door, Shortcut, answer_error, routes
 from headway.workspace.keys import Vault, key
@@ -73,6 +74,8 @@ from headway.workspace.services.notification_destinations.routes import Destinat
 from headway.workspace.services.notification_destinations.store import DestinationStore
 from headway.workspace.services.permissions.routes import PermissionRoutes
 from headway.workspace.services.permissions.store import Permissions
+from headway.workspace.services.policies.routes import PolicyRoutes
+from headway.workspace.services.policies.store import PolicyStore
 from headway.workspace.services.secrets.routes import SecretRoutes
 from headway.workspace.services.secrets.store import SecretStore
 from headway.workspace.services.sql.routes import SqlRoutes
@@ -135,6 +138,15 @@ class Workspace:
         self.log_delivery = LogDelivery(clusters, self._folder)
         self.clusters.on_kept(self.log_delivery.ended)
         uis = SparkUis(place, LiveDrivers(self.clusters), history)
+        policies = PolicyStore(database)
+        governor = Governor(
+            policies,
+            clusters,
+            self.identity.principal,
+            self.permissions.allows,
+            self.identity.entitled,
+            settings.restrict_clusters,
+        )
         self.engine = Engine(
             self.runs,
             lambda run, folder: RunClusters(
@@ -146,6 +158,7 @@ class Workspace:
                 int(run.details.get("repair_count", 0)),
                 lambda warehouse_id: self._cluster_of_warehouse(run.creator, warehouse_id),
                 lambda kind, object_id, level: self._check(run.creator, kind, object_id, level),
+                governor.of_run,
             ),
             Files(
                 self._local_file,
@@ -173,11 +186,24 @@ class Workspace:
             settings.keep_runs_days,
         )
         job_routes = JobRoutes(
-            self.jobs, catalogue.check, self.scheduler.changed, lambda named: destinations.find(named) is not None
+            self.jobs,
+            lambda spec, user: catalogue.check(governor.of_job(spec, user)),
+            self.scheduler.changed,
+            lambda named: destinations.find(named) is not None,
         )
-        libraries = LibraryStore(database)
+        libraries, tracking = LibraryStore(database), TrackingStore(database)
         self.permissions.sources.update(
-            object_sources(self.jobs, self.runs, clusters, self.files, libraries, self.warehouses, self._pools)
+            object_sources(
+                self.jobs,
+                self.runs,
+                clusters,
+                self.files,
+                libraries,
+                self.warehouses,
+                self._pools,
+                policies,
+                tracking,
+            )
         )
         services = (
             PermissionRoutes(self.permissions),
@@ -185,7 +211,8 @@ class Workspace:
             SecretRoutes(self.secrets, self.identity.named),
             DbfsRoutes(self.dbfs),
             FilesRoutes(self.files),
-            ClusterRoutes(clusters, self.clusters, catalogue),
+            ClusterRoutes(clusters, self.clusters, catalogue, governor.of_cluster),
+            PolicyRoutes(policies),
             PoolRoutes(self._pools, self.pools, catalogue),
             CommandRoutes(self.contexts),
             SqlRoutes(
@@ -206,7 +233,7 @@ class Workspace:
             OAuthRoutes(self.identity, self.tokens),
             DestinationRoutes(destinations, self._check_webhook),
             TokenRoutes(self.tokens, self.identity.named),
-            TrackingRoutes(TrackingStore(database), self._list_dbfs),
+            TrackingRoutes(tracking, self._list_dbfs),
             MonitoringRoutes(task_places(self.runs, self.engine.run_folder), place, uis, self.secrets.redactor),
             UnityRoutes(Metastore(settings.metastore, settings.volumes, self.dbfs.local)),
         )

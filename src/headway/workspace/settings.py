@@ -18,7 +18,8 @@ class WorkspaceSettings:
     of more node types; that of the data folder where it is None.
 
     `allow_webhook` are such hosts for notifications. Mail goes by `smtp_url` (see `mailing.mail_server`) from
-    `mail_from`, nowhere where that is empty. Runs are kept for `keep_runs_days` after their end, 0: for ever."""
+    `mail_from`, nowhere where that is empty. Runs are kept for `keep_runs_days` after their end, 0: for ever. With
+    `restrict_clusters` only who is entitled with allow-cluster-create makes clusters without a policy."""
 
     data: Path
     host: str = "127.0.0.1"
@@ -35,6 +36,7 @@ class WorkspaceSettings:
     mail_from: str = "headway@localhost"
     keep_runs_days: int = 60
     node_types: Path | None = None
+    restrict_clusters: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """What `from_json` reads; paths are absolute."""
