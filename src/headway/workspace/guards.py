@@ -18,6 +18,12 @@ _CONTEXT = Need("clusters", "clusterId", "CAN_ATTACH_TO")
 _POOL_USE, _POOL = (Need("instance-pools", "instance_pool_id", level) for level in ("CAN_ATTACH_TO", "CAN_MANAGE"))
 _WAREHOUSE = Need("warehouses", "id", "CAN_MANAGE")
 _STATEMENT = Need("warehouses", "warehouse_id", "CAN_USE")
+_EXPERIMENT_READ, _EXPERIMENT_EDIT, _EXPERIMENT_MANAGE = (
+    Need("experiments", "experiment_id", level) for level in ("CAN_READ", "CAN_EDIT", "CAN_MANAGE")
+)
+_TRACKED_READ, _TRACKED_EDIT = (
+    Need("mlflow-runs", "run_id", level, or_name="run_uuid") for level in ("CAN_READ", "CAN_EDIT")
+)
 _READ, _MANAGE = (Need("paths", "path", level) for level in ("CAN_READ", "CAN_MANAGE"))
 _WRITE = Need("new-paths", "path", "CAN_EDIT")
 
@@ -74,6 +80,31 @@ NEEDS: Mapping[str, Need] = {
     "DELETE /sql/warehouses/{id}": _WAREHOUSE,
     "POST /sql/statements": _STATEMENT,
     "POST /sql/statements/": _STATEMENT,
+    "POST /mlflow/experiments/create": Need("new-paths", "name", "CAN_EDIT"),
+    "GET /mlflow/experiments/get": _EXPERIMENT_READ,
+    "GET /mlflow/experiments/get-by-name": Need("experiment-names", "experiment_name", "CAN_READ"),
+    "POST /mlflow/experiments/update": _EXPERIMENT_MANAGE,
+    "POST /mlflow/experiments/delete": _EXPERIMENT_MANAGE,
+    "POST /mlflow/experiments/restore": _EXPERIMENT_MANAGE,
+    "POST /mlflow/experiments/set-experiment-tag": _EXPERIMENT_EDIT,
+    "POST /mlflow/runs/create": _EXPERIMENT_EDIT,
+    "GET /mlflow/runs/get": _TRACKED_READ,
+    "GET /mlflow/metrics/get-history": _TRACKED_READ,
+    "GET /mlflow/artifacts/list": _TRACKED_READ,
+    **{
+        f"POST /mlflow/runs/{name}": _TRACKED_EDIT
+        for name in (
+            "update",
+            "delete",
+            "restore",
+            "log-metric",
+            "log-parameter",
+            "set-tag",
+            "delete-tag",
+            "log-batch",
+            "log-inputs",
+        )
+    },
     "GET /policies/clusters/get": Need("cluster-policies", "policy_id", "CAN_USE"),
     "GET /repos/{repo_id}": Need("repos", "repo_id", "CAN_READ"),
     "PATCH /repos/{repo_id}": Need("repos", "repo_id", "CAN_EDIT"),
@@ -120,11 +151,13 @@ OPEN = (
     "GET /libraries/list", "GET /libraries/status",
     "POST /sql/warehouses",
     "POST /repos", "GET /repos",
+    "GET /mlflow/experiments/list", "POST /mlflow/experiments/search", "POST /mlflow/runs/search",
+    "POST /mlflow/logged-models/search",
     "POST /telemetry-ext",
 )  # fmt: skip
 OPEN_BELOW = (
     "/preview/scim/", "/token/", "/secrets/", "/permissions/", "/dbfs/", "/fs/",
-    "/mlflow/", "/mlflow-artifacts/", "/unity-catalog/", "/sql/statements/", "/notification-destinations",
+    "/mlflow-artifacts/", "/unity-catalog/", "/sql/statements/", "/notification-destinations",
     "/git-credentials",
 )  # fmt: skip
 

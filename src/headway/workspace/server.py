@@ -200,10 +200,18 @@ class Workspace:
             self.scheduler.changed,
             lambda named: destinations.find(named) is not None,
         )
-        libraries = LibraryStore(database)
+        libraries, tracking = LibraryStore(database), TrackingStore(database)
         self.permissions.sources.update(
             object_sources(
-                self.jobs, self.runs, clusters, self.files, libraries, self.warehouses, self._pools, policies
+                self.jobs,
+                self.runs,
+                clusters,
+                self.files,
+                libraries,
+                self.warehouses,
+                self._pools,
+                policies,
+                tracking,
             )
         )
         services = (
@@ -236,7 +244,7 @@ class Workspace:
             OAuthRoutes(self.identity, self.tokens),
             DestinationRoutes(destinations, self._check_webhook),
             TokenRoutes(self.tokens, self.identity.named),
-            TrackingRoutes(TrackingStore(database), self._list_dbfs),
+            TrackingRoutes(tracking, self._list_dbfs),
             MonitoringRoutes(task_places(self.runs, self.engine.run_folder), place, uis, self.secrets.redactor),
             UnityRoutes(Metastore(settings.metastore, settings.volumes, self.dbfs.local)),
         )

@@ -19,13 +19,14 @@ NOT_SETTINGS = ("idempotency_token", "access_control_list")
 
 class JobRoutes:
     """The routes. `check_cluster` refuses a `new_cluster` that a user cannot have; `on_change` is called with the id of
-    each job that was made, changed or removed; `is_destination` tells whether notifications may go to an id."""
+    each job that was made, changed or removed, and the settings that it was given (None: it is gone); `is_destination`
+    tells whether notifications may go to an id."""
 
     def __init__(
         self,
         store: JobStore,
         check_cluster: Callable[[Mapping[str, Any], str], None],
-        on_change: Callable[[int], None] = lambda job_id: None,
+        on_change: Callable[[int, model.Settings | None], None] = lambda job_id, settings: None,
         is_destination: Callable[[str], bool] = lambda destination_id: True,
     ) -> None:
         self._store, self._check_cluster, self._on_change = store, check_cluster, on_change
@@ -59,7 +60,7 @@ class JobRoutes:
         settings = self.checked(given, call.version, call.user)
         job_id, new = self._store.create(call.user, settings, idempotency_token(call.data))
         if new:
-            self._on_change(job_id)
+            self._on_change(job_id, settings)
         return {"job_id": job_id}
 
     def reset(self, call: Call) -> Data:
@@ -88,13 +89,13 @@ class JobRoutes:
 
     def _replace(self, job_id: int, settings: model.Settings) -> None:
         self._store.replace(job_id, settings)
-        self._on_change(job_id)
+        self._on_change(job_id, settings)
 
     def delete(self, call: Call) -> Data:
         """Remove a job."""
         job_id = number(call.data, "job_id")
         self._store.delete(job_id)
-        self._on_change(job_id)
+        self._on_change(job_id, None)
         return {}
 
     def get(self, call: Call) -> Data:
