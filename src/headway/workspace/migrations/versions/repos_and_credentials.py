@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "repos_and_credentials"
-down_revision = "cluster_policies"
+down_revision = "owners_of_experiments"
 branch_labels = None
 depends_on = None
 
