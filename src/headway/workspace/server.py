@@ -82,6 +82,7 @@ from headway.workspace.services.sql.routes import SqlRoutes
 from headway.workspace.services.sql.statements import Statements
 from headway.workspace.services.sql.store import WarehouseStore
 from headway.workspace.services.tokens.routes import TokenRoutes
+from headway.workspace.services.unity.grants import Grants
 from headway.workspace.services.unity.routes import UnityRoutes
 from headway.workspace.services.unity.store import Metastore
 from headway.workspace.settings import WorkspaceSettings
@@ -205,6 +206,9 @@ class Workspace:
                 tracking,
             )
         )
+        metastore = Metastore(settings.metastore, settings.volumes, self.dbfs.local)
+        privileges = Grants(database, metastore, self.identity)
+        self.permissions.rules.update(privileges.rules())
         services = (
             PermissionRoutes(self.permissions),
             FsRoutes(VolumeFiles(settings.volumes, (settings.dbfs,), drafts)),
@@ -235,7 +239,7 @@ class Workspace:
             TokenRoutes(self.tokens, self.identity.named),
             TrackingRoutes(tracking, self._list_dbfs),
             MonitoringRoutes(task_places(self.runs, self.engine.run_folder), place, uis, self.secrets.redactor),
-            UnityRoutes(Metastore(settings.metastore, settings.volumes, self.dbfs.local)),
+            UnityRoutes(metastore, privileges),
         )
         self.endpoints = guarded([endpoint for service in services for endpoint in service.endpoints()])
 
