@@ -125,6 +125,9 @@ NEEDS: Mapping[str, Need] = {
         for what in ("files", "directories")
         for method in ("GET", "HEAD", "PUT", "POST", "DELETE")
     },
+    "GET /repos/{repo_id}": Need("repos", "repo_id", "CAN_READ"),
+    "PATCH /repos/{repo_id}": Need("repos", "repo_id", "CAN_EDIT"),
+    "DELETE /repos/{repo_id}": Need("repos", "repo_id", "CAN_MANAGE"),
     "GET /workspace/get-status": _READ,
     "GET /workspace/export": _READ,
     "GET /workspace/list": _READ,
@@ -173,6 +176,7 @@ OPEN = (
     "POST /sql/warehouses",
     "GET /unity-catalog/current-metastore-assignment", "GET /unity-catalog/metastore_summary",
     "POST /unity-catalog/catalogs", "POST /unity-catalog/volumes", "GET /unity-catalog/tables/{full_name}/exists",
+    "POST /repos", "GET /repos",
     "GET /mlflow/experiments/list", "POST /mlflow/experiments/search", "POST /mlflow/runs/search",
     "POST /mlflow/logged-models/search",
     "POST /telemetry-ext",
@@ -180,7 +184,7 @@ OPEN = (
 OPEN_BELOW = (
     "/preview/scim/", "/token/", "/secrets/", "/permissions/", "/dbfs/", "/fs/create-",
     "/mlflow-artifacts/", "/unity-catalog/permissions/", "/unity-catalog/effective-permissions/", "/sql/statements/",
-    "/notification-destinations",
+    "/notification-destinations", "/git-credentials",
 )  # fmt: skip
 
 

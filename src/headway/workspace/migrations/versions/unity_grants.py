@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "unity_grants"
-down_revision = "owners_of_experiments"
+down_revision = "repos_and_credentials"
 branch_labels = None
 depends_on = None
 
