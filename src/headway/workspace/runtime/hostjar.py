@@ -133,8 +133,8 @@ def _versioned_only(runtime: Runtime) -> Iterator[tuple[str, bytes]]:
 
 
 def _archive(runtime: Runtime, jar: Path, archive: Path) -> None:
-    """Train: start a driver that runs a few queries and ends. An empty file says that this Java cannot do it; none, that
-    this machine was too busy: then drivers start without, and the next preparation tries again."""
+    """Train: start a driver that runs a few queries and ends. An empty file says that this Java cannot do it; none,
+    that this machine was too busy: then drivers start without, and the next preparation tries again."""
     with tempfile.TemporaryDirectory(dir=archive.parent) as scratch:
         folder = Path(scratch)
         roots = FileRoots(folder / "dbfs", folder / "files", folder / "volumes")
