@@ -73,8 +73,10 @@ class Sweep:
     def __init__(self, fleet: Fleet, proxy: FaultProxy, deployers: Deployers) -> None:
         self.fleet, self.proxy, self.deployers = fleet, proxy, deployers
 
-    def _headway(self, arguments: Sequence[str]) -> int:
-        pid = self.deployers.start(arguments, self.fleet.folder / "app", self.fleet.variables(self.proxy.url))
+    def headway(self, *arguments: str, folder: Path | None = None) -> int:
+        """Run a command in the application's folder, or in another copy of it; return its exit status."""
+        place = folder or self.fleet.folder / "app"
+        pid = self.deployers.start(arguments, place, self.fleet.variables(self.proxy.url))
         self.proxy.aim(pid)
         return self.deployers.wait()
 
@@ -82,7 +84,7 @@ class Sweep:
         """How many calls the scenario makes when nothing is wrong."""
         self.fleet.stand_at(scenario.old)
         plan = self.proxy.arm()
-        self._headway(scenario.command)
+        self.headway(*scenario.command)
         stands = self.fleet.where(scenario.new)
         assert stands == f"1.0.{scenario.new}", f"undisturbed, {scenario.name} fails: {stands}\n{self.deployers.told()}"
         return len(plan.calls)
@@ -92,7 +94,7 @@ class Sweep:
         self.fleet.stand_at(scenario.old)
         began = time.monotonic()
         plan = self.proxy.arm(kind, at)
-        status = self._headway(scenario.command)
+        status = self.headway(*scenario.command)
         told = self.deployers.told()
         self.proxy.arm()
         recovery: tuple[str, ...] = ()
@@ -105,7 +107,7 @@ class Sweep:
                 wanted |= {f"1.0.{scenario.old}"}
             if recovery[0] == "deploy" and scenario.name != "deploy":
                 recovery = RECOVERIES[0]
-            self._headway(recovery)
+            self.headway(*recovery)
             told += self.deployers.told()
         stands = self.fleet.where(scenario.new, scenario.old)
         killed = status == -9 if kind in KILLS and plan.hit else True
@@ -125,14 +127,14 @@ class Sweep:
 
 
 @contextmanager
-def sweeping() -> Iterator[Sweep]:
-    """Everything set up, in a folder of its own."""
+def sweeping(bucket: str = "") -> Iterator[Sweep]:
+    """Everything set up, in a folder of its own; the store is a folder too, unless a bucket's URL is given."""
     with tempfile.TemporaryDirectory(prefix="headway-chaos-") as scratch:
         folder = Path(scratch)
         with serving(folder / "workspace", allow=("127.0.0.1",)) as served:
             proxy, deployers = FaultProxy(served.url), Deployers(folder)
             try:
-                fleet = Fleet(served, folder / "fleet")
+                fleet = Fleet(served, folder / "fleet", bucket)
                 fleet.prepare()
                 yield Sweep(fleet, proxy, deployers)
             finally:
