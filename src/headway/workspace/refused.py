@@ -43,6 +43,8 @@ REFUSED: tuple[tuple[str, str], ...] = (
     ("/policies/clusters/list-compliance", "a policy is enforced when a cluster is made; nothing drifts from it"),
     ("/policies/clusters/get-compliance", "a policy is enforced when a cluster is made; nothing drifts from it"),
     ("/policies/clusters/enforce-compliance", "a policy is enforced when a cluster is made; nothing drifts from it"),
+    ("/policies/clusters:cancelPendingClusterEnforcement", "there is no enforcement of compliance to be canceled"),
+    ("/policy-families", "policies are written here: there are no families of them"),
     ("/policies/jobs/", "a policy is enforced when a job is made or runs; nothing drifts from it"),
     ("/serving-endpoints", "model serving is outside of delivery of Spark applications"),
     ("/pipelines", "Delta Live Tables are a service of Databricks, not of Apache Spark"),

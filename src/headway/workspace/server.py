@@ -17,17 +17,24 @@ from headway.workspace.catalogue import Catalogue
 from headway.workspace.database import open_database
 from headway.workspace.engine.engine import Engine
 from headway.workspace.engine.job_clusters import Fleet, RunClusters
+from headway.workspace.engine.notifier import Notifier
 from headway.workspace.engine.preparation import Files
+from headway.workspace.engine.retention import Retention
 from headway.workspace.engine.scheduler import Scheduler
+from headway.workspace.engine.sending import Sender
 from headway.workspace.engine.timers import Timers
 from headway.workspace.engine.watching import files_at
 from headway.workspace.errors import ApiError, invalid, not_implemented
+from headway.workspace.governing import Governor
 from headway.workspace.guards import guarded
 from headway.workspace.http import Door, Shortcut, answer_error, routes
 from headway.workspace.keys import Vault, key
+from headway.workspace.mailing import mail_server
 from headway.workspace.observed import LiveDrivers, cluster_places, task_places
+from headway.workspace.outgoing import check_url
 from headway.workspace.ownership import object_sources
 from headway.workspace.paths import confined, dbfs_path
+from headway.workspace.pruning import prune_workspace
 from headway.workspace.refused import why_refused
 from headway.workspace.runtime.history import HistoryServer
 from headway.workspace.runtime.leftovers import end_leftovers
@@ -47,7 +54,7 @@ from headway.workspace.services.files.store import FilesStore
 from headway.workspace.services.fs.routes import FsRoutes
 from headway.workspace.services.fs.store import VolumeFiles
 from headway.workspace.services.identity.oauth import OAuthRoutes
-from headway.workspace.services.identity.routes import IdentityRoutes
+from headway.workspace.services.identity.routes import ORGANISATION, IdentityRoutes
 from headway.workspace.services.identity.store import IdentityStore
 from headway.workspace.services.instance_pools.keeping import PoolDrivers
 from headway.workspace.services.instance_pools.routes import PoolRoutes
@@ -67,8 +74,12 @@ from headway.workspace.services.mlflow.routes import TrackingRoutes
 from headway.workspace.services.mlflow.store import TrackingStore
 from headway.workspace.services.monitoring.routes import MonitoringRoutes
 from headway.workspace.services.monitoring.uis import SparkUis
+from headway.workspace.services.notification_destinations.routes import DestinationRoutes
+from headway.workspace.services.notification_destinations.store import DestinationStore
 from headway.workspace.services.permissions.routes import PermissionRoutes
 from headway.workspace.services.permissions.store import Permissions
+from headway.workspace.services.policies.routes import PolicyRoutes
+from headway.workspace.services.policies.store import PolicyStore
 from headway.workspace.services.secrets.routes import SecretRoutes
 from headway.workspace.services.secrets.store import SecretStore
 from headway.workspace.services.sql.routes import SqlRoutes
@@ -139,6 +150,15 @@ class Workspace:
         self.log_delivery = LogDelivery(clusters, self._folder)
         self.clusters.on_kept(self.log_delivery.ended)
         uis = SparkUis(place, LiveDrivers(self.clusters), history)
+        policies = PolicyStore(database)
+        governor = Governor(
+            policies,
+            clusters,
+            self.identity.principal,
+            self.permissions.allows,
+            self.identity.entitled,
+            settings.restrict_clusters,
+        )
         self.engine = Engine(
             self.runs,
             lambda run, folder: RunClusters(
@@ -150,6 +170,7 @@ class Workspace:
                 int(run.details.get("repair_count", 0)),
                 lambda warehouse_id: self._cluster_of_warehouse(run.creator, warehouse_id),
                 lambda kind, object_id, level: self._check(run.creator, kind, object_id, level),
+                governor.of_run,
             ),
             Files(
                 self._local_file,
@@ -167,10 +188,34 @@ class Workspace:
         self.scheduler = Scheduler(
             self.jobs, self.engine, self.engine.timers, self.engine.events, lambda url: files_at(self._folder(url))
         )
-        job_routes = JobRoutes(self.jobs, catalogue.check, self.scheduler.changed)
-        libraries = LibraryStore(database)
+        destinations = DestinationStore(database, Vault(key(settings.keys, "notifications")))
+        mail = mail_server(settings.smtp_url, settings.smtp_password_file, settings.mail_from)
+        sender = Sender(destinations.find, self._check_webhook, mail)
+        self.notifier = Notifier(self.runs, self.engine.events, self.engine.timers, sender, ORGANISATION)
+        self.retention = Retention(
+            lambda before_ms: prune_workspace(database, self.runs, clusters, settings.data, before_ms),
+            self.engine.timers,
+            settings.keep_runs_days,
+        )
+        job_routes = JobRoutes(
+            self.jobs,
+            lambda spec, user: catalogue.check(governor.of_job(spec, user)),
+            self.scheduler.changed,
+            lambda named: destinations.find(named) is not None,
+        )
+        libraries, tracking = LibraryStore(database), TrackingStore(database)
         self.permissions.sources.update(
-            object_sources(self.jobs, self.runs, clusters, self.files, libraries, self.warehouses, self._pools)
+            object_sources(
+                self.jobs,
+                self.runs,
+                clusters,
+                self.files,
+                libraries,
+                self.warehouses,
+                self._pools,
+                policies,
+                tracking,
+            )
         )
         services = (
             PermissionRoutes(self.permissions),
@@ -178,7 +223,8 @@ class Workspace:
             SecretRoutes(self.secrets, self.identity.named),
             DbfsRoutes(self.dbfs),
             FilesRoutes(self.files),
-            ClusterRoutes(clusters, self.clusters, catalogue),
+            ClusterRoutes(clusters, self.clusters, catalogue, governor.of_cluster),
+            PolicyRoutes(policies),
             PoolRoutes(self._pools, self.pools, catalogue),
             CommandRoutes(self.contexts),
             SqlRoutes(
@@ -205,8 +251,9 @@ class Workspace:
             ClusterLibraryRoutes(self.libraries),
             IdentityRoutes(self.identity),
             OAuthRoutes(self.identity, self.tokens),
+            DestinationRoutes(destinations, self._check_webhook),
             TokenRoutes(self.tokens, self.identity.named),
-            TrackingRoutes(TrackingStore(database), self._list_dbfs),
+            TrackingRoutes(tracking, self._list_dbfs),
             MonitoringRoutes(task_places(self.runs, self.engine.run_folder), place, uis, self.secrets.redactor),
             UnityRoutes(Metastore(settings.metastore, settings.volumes, self.dbfs.local)),
         )
@@ -226,14 +273,17 @@ class Workspace:
         self.engine.recover()
         self.clusters.abandoned(lambda run_id: bool(self.runs.run(run_id).active))
         self.watcher.start()
+        self.retention.start()
         self.log_delivery.start()
 
     def close(self) -> None:
         """End every run and every driver."""
         self.scheduler.close()
+        self.retention.close()
         self.watcher.close()
         self.log_delivery.close()
         self.engine.close()
+        self.notifier.close()
         self.statements.close()
         self.contexts.close()
         self.clusters.close()
@@ -246,6 +296,9 @@ class Workspace:
     def _variables(self, cluster: Cluster) -> Mapping[str, str]:
         """A cluster's environment variables, with the secrets that they name. Raise ApiError."""
         return self.secrets.reveal(cluster.spec.get("spark_env_vars") or {}, cluster.creator, None)[0]
+
+    def _check_webhook(self, url: str) -> None:
+        check_url(url, self.settings.allow_webhook, "--allow-webhook")
 
     def _local_file(self, path: str) -> Path:
         """The local file that a task's path means. Raise ApiError."""
