@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "cluster_libraries"
-down_revision = "owners_of_experiments"
+down_revision = "unity_grants"
 branch_labels = None
 depends_on = None
 
