@@ -40,7 +40,13 @@ def connect(environment: Environment, variables: Mapping[str, str]) -> Connectio
     from databricks.sdk.config import Config
 
     timeout = _timeout(variables)
-    config = Config(
+
+    class Own(Config):
+        def _resolve_host_metadata(self) -> None:
+            """The SDK asks the host for its OAuth endpoints here, for up to five minutes where it does not answer: a
+            token needs none of them."""
+
+    config = Own(
         host=environment.host,
         token=token,
         auth_type="pat",
