@@ -1,7 +1,8 @@
 """A load generator: HTTP requests again and again over a number of connections. In a process of its own.
 
-`python -m bench.load` reads `{"host", "port", "requests": [text, …], "connections", "seconds"}` from standard input;
-each connection goes round the requests. It prints `{"requests", "errors", "seconds", "latencies_ms": {"p50", "p99"}}`.
+`python -m bench.load` reads lines of `{"host", "port", "requests": [text, …], "connections", "seconds"}`; each
+connection goes round the requests. For each line it prints `{"requests", "errors", "seconds", "latencies_ms": {"p50",
+"p99"}}`.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 
 @dataclass(frozen=True)
@@ -34,15 +35,28 @@ def request(method: str, path: str, token: str = "", body: object = None) -> str
     return "\r\n".join([*lines, "", payload])
 
 
-def put(port: int, requests: list[str], connections: int, seconds: float = 1.0) -> Load:
-    """Load the server on a port of loopback, from a second process."""
-    asked = {"host": "127.0.0.1", "port": port, "requests": requests, "connections": connections, "seconds": seconds}
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.load"], input=json.dumps(asked), capture_output=True, text=True, check=True
-    )
-    told = json.loads(done.stdout)
-    latencies = told["latencies_ms"]
-    return Load(told["requests"] / told["seconds"], latencies["p50"], latencies["p99"], told["errors"])
+class Generator:
+    """The second process, for as long as the block lasts."""
+
+    def __enter__(self) -> Self:
+        command = [sys.executable, "-m", "bench.load"]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate()
+
+    def put(self, port: int, requests: list[str], connections: int, seconds: float = 0.4) -> Load:
+        """Load the server on a port of loopback."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        asked = {"host": "127.0.0.1", "port": port, "requests": requests}
+        asked |= {"connections": connections, "seconds": seconds}
+        self._process.stdin.write(json.dumps(asked) + "\n")
+        self._process.stdin.flush()
+        told = json.loads(self._process.stdout.readline())
+        latencies = told["latencies_ms"]
+        return Load(told["requests"] / told["seconds"], latencies["p50"], latencies["p99"], told["errors"])
 
 
 async def _connection(asked: dict[str, Any], until: float, latencies: list[float], bad: list[bytes]) -> None:
@@ -81,4 +95,5 @@ async def _run(asked: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    json.dump(asyncio.run(_run(json.load(sys.stdin))), sys.stdout)
+    for line in sys.stdin:
+        print(json.dumps(asyncio.run(_run(json.loads(line)))), flush=True)

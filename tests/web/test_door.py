@@ -9,7 +9,7 @@ import requests
 from typer.testing import CliRunner
 
 from headway.cli.main import app
-from support.served_ci import TOML
+from support.served_ci import TOML, Remote
 
 from .conftest import Site, form_token
 
@@ -90,6 +90,8 @@ FORMS = {
     "/workspace/runs/1/cancel": "developer",
     "/apps/none/environments/stage/rollback": "approver",
     "/runs/999999/approve": "approver",
+    "/apps": "admin",
+    "/apps/none/remove": "admin",
     "/runs/999999/reject": "approver",
 }
 
@@ -215,3 +217,23 @@ def test_the_report_for_programs(site: Site, tmp_path: Path) -> None:
     assert told["delivery"][0]["stood"] == 1
     assert headway("--app", "told", "--csv").startswith("app,environment,cluster,")
     assert "told" in headway()
+
+
+def test_an_admin_registers_and_removes_a_repository(site: Site, tmp_path: Path) -> None:
+    remote = Remote(tmp_path, "mine")
+    remote.commit("the beginning")
+    session = site.login("admin")
+    fields = {"name": "mine", "provider": "github", "full_name": "team/mine", "branches": "main, release/*"}
+    refused = site.send(session, "/", "/apps", **fields, repository="ext::sh -c date")
+    assert refused.status_code == 400
+    answer = site.send(session, "/", "/apps", **fields, repository=remote.url)
+    assert "mine is registered." in answer.text
+    secret = site.ci.ask("GET", "/apps/mine/webhook")["secret"]
+    assert secret in answer.text
+    assert f"{site.ci.url}/hooks/github/mine" in answer.text
+    assert secret not in site.login("approver").get(f"{site.ci.url}/apps/mine", timeout=30).text
+    (made,) = [entry for entry in site.ci.ask("GET", "/apps")["apps"] if entry["name"] == "mine"]
+    assert (made["branches"], made["poll_seconds"]) == (["main", "release/*"], 0)
+    assert site.send(session, "/apps/mine", "/apps/mine/remove", name="yours").status_code == 400
+    assert "mine was removed." in site.send(session, "/apps/mine", "/apps/mine/remove", name="mine").text
+    assert "mine" not in [entry["name"] for entry in site.ci.ask("GET", "/apps")["apps"]]

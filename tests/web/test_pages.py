@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from support.served_ci import TOML
@@ -32,6 +33,12 @@ def fits(page: Page) -> bool:
     return bool(page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"))
 
 
+def faults(page: Page) -> list[str]:
+    """What axe-core (WCAG 2.2 A and AA, and its best practices) finds wrong with a page."""
+    found = Axe().run(page).response["violations"]
+    return [f"{entry['id']}: {node['html']}" for entry in found for node in entry["nodes"]]
+
+
 def test_a_run_is_watched_approved_and_rolled_back(site: Site, visit: Open, tmp_path: Path) -> None:
     remote = site.application(tmp_path, "scoring", APPROVED)
     first = site.approve(site.run(remote, "score by activity"))
@@ -50,6 +57,7 @@ def test_a_run_is_watched_approved_and_rolled_back(site: Site, visit: Open, tmp_
     expect(page.get_by_role("log")).to_contain_text("compiling")
     expect(board.get_by_role("region", name="Under way")).to_contain_text("scoring")
     picture(page, "run-live")
+    assert faults(page) == []
     site.let_go("scoring")
     expect(page.get_by_role("heading", name="Approve for production?")).to_be_visible(timeout=30_000)
     expect(page.locator(".lead")).to_contain_text("<script>alert(1)</script>")
@@ -61,6 +69,7 @@ def test_a_run_is_watched_approved_and_rolled_back(site: Site, visit: Open, tmp_
     expect(plan.locator("ins").first).to_contain_text("1.0.2")
     expect(plan.locator("del").first).to_contain_text("1.0.1")
     picture(page, "approval")
+    assert faults(page) == []
     page.get_by_label("Comment").fill("looks right")
     page.get_by_role("button", name="Approve").click()
     expect(page.get_by_text("You accepted the plan for production.")).to_be_visible()
@@ -84,7 +93,7 @@ def test_a_run_is_watched_approved_and_rolled_back(site: Site, visit: Open, tmp_
     expect(page.get_by_role("listitem").filter(has_text="production").first).to_contain_text("1.0.1")
     picture(page, "application")
 
-    page.goto(f"{site.ci.url}/report?days=30")
+    page.goto(f"{site.ci.url}/report?days=30&app=scoring")
     row = page.get_by_role("row", name=re.compile("scoring production"))
     expect(row).to_contain_text("50 % 1 of 2")
     expect(page.get_by_role("img", name="Deployments: scoring, production")).to_be_visible()
@@ -138,6 +147,7 @@ def test_the_workspace_is_shown_with_its_task_graph(site: Site, visit: Open) -> 
     page.locator("summary", has_text="train").click()
     expect(page.get_by_text("there is no <table>").last).to_be_visible()
     picture(page, "job-run")
+    assert faults(page) == []
     page.get_by_role("link", name="Clusters", exact=True).click()
     expect(page.get_by_role("heading", name="All-purpose clusters")).to_be_visible()
     picture(page, "clusters")
@@ -164,10 +174,12 @@ def test_every_page_fits_a_phone_in_the_dark(site: Site, visit: Open, tmp_path: 
         page.goto(site.ci.url + path)
         picture(page, f"phone-{name}")
         assert fits(page), name
+        assert faults(page) == [], name
 
 
 def test_the_keyboard_reaches_everything_in_order(site: Site, visit: Open) -> None:
     page = visit("viewer", "/")
+    assert faults(page) == []
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
     page.keyboard.press("Enter")

@@ -57,7 +57,8 @@ def verify(
         console.print(f"{verdict.version} passed the gates of {environment}", markup=False)
         for entry in verdict.evidence:
             seconds = f"{entry['seconds']:.1f} s"
-            console.print(f"  {entry['job']}: run {entry['run_id']} {entry['result']} in {seconds}", markup=False)
+            what = f"{entry['job']}: run {entry['run_id']}" if "job" in entry else f"parity with {entry['against']}:"
+            console.print(f"  {what} {entry['result']} in {seconds}", markup=False)
 
     show(Result("verify", {"verdict": asdict(verdict)}, text), output)
 

@@ -12,6 +12,8 @@ from headway import __version__
 from headway.cli import (
     adopting,
     ci,
+    collecting,
+    comparing,
     deployments,
     environments,
     line,
@@ -61,6 +63,8 @@ plans.register(app)
 adopting.register(app)
 environments.register(app)
 deployments.register(app)
+comparing.register(app)
+collecting.register(app)
 signing.register(app)
 line.register(app)
 demo.register(app)

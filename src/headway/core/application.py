@@ -4,6 +4,7 @@ References (`${…}`) stand unresolved in job settings; `core.references` resolv
 environment. All paths are relative to the application's root, with forward slashes.
 """
 
+import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -68,11 +69,13 @@ class ArtifactSettings:
 
 @dataclass(frozen=True)
 class GateSettings:
-    """A gate of an environment. `run`: each of `jobs` (keys) must run to SUCCESS within `timeout_minutes`, in order."""
+    """A gate of an environment. `run`: each of `jobs` (keys) must run to SUCCESS within `timeout_minutes`, in order.
+    `parity`: the environment must not differ from `against`, but in what is allowed."""
 
-    kind: Literal["run"]
+    kind: Literal["run", "parity"]
     jobs: tuple[str, ...] = ()
     timeout_minutes: float = 60
+    against: str | None = None
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,26 @@ class SigningSettings:
 
 
 @dataclass(frozen=True)
+class ParityAllowance:
+    """A difference between environments that may be: patterns of the field's path and of the jobs' keys, the reason,
+    and the last day on which it counts."""
+
+    field: str
+    jobs: tuple[str, ...]
+    reason: str
+    until: datetime.date | None = None
+
+
+@dataclass(frozen=True)
+class ParitySettings:
+    """What environments that mirror each other may differ in. `strict` are patterns of fields that must be equal, also
+    where `values` of headway.toml declare them different: a rehearsal on another runtime proves little."""
+
+    strict: tuple[str, ...] = ("*.spark_version",)
+    allow: tuple[ParityAllowance, ...] = ()
+
+
+@dataclass(frozen=True)
 class JobDefinition:
     """One job as the repository defines it. `settings` are those of the Jobs API 2.2, with unresolved references.
 
@@ -160,6 +183,7 @@ class Application:
     jobs: Mapping[str, JobDefinition]
     signing: SigningSettings = SigningSettings()
     allowed_mismatches: tuple[Allowance, ...] = ()
+    parity: ParitySettings = ParitySettings()
 
     def jobs_in(self, environment: Environment) -> Mapping[str, JobDefinition]:
         """The jobs of an environment, by key."""

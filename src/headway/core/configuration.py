@@ -1,5 +1,6 @@
 """`headway.toml` as an Application: every problem at once, each with its line. Pure."""
 
+import datetime
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,6 +16,8 @@ from headway.core.application import (
     Environment,
     GateSettings,
     JobDefinition,
+    ParityAllowance,
+    ParitySettings,
     SigningSettings,
     StoreSettings,
     TestStep,
@@ -104,10 +107,23 @@ class _Signing(_Strict):
     public_keys: list[KeyPin] = []
 
 
+class _ParityAllowance(_Strict):
+    field: Annotated[str, Field(min_length=1)]
+    jobs: Annotated[list[str], Field(min_length=1)] = ["*"]
+    reason: Reason
+    until: datetime.date | None = None
+
+
+class _Parity(_Strict):
+    strict: list[str] = list(ParitySettings().strict)
+    allow: list[_ParityAllowance] = []
+
+
 class _Gate(_Strict):
-    kind: Literal["run"]
-    jobs: Annotated[list[str], Field(min_length=1)]
+    kind: Literal["run", "parity"]
+    jobs: list[str] = []
     timeout_minutes: Minutes = 60
+    against: str | None = None
 
 
 class _Environment(_Strict):
@@ -131,6 +147,7 @@ class _File(_Strict):
     deploy: _Deploy = _Deploy()
     signing: _Signing = _Signing()
     compatibility: _Compatibility = _Compatibility()
+    parity: _Parity = _Parity()
     environments: Annotated[dict[Name, _Environment], Field(min_length=1)]
 
 
@@ -300,7 +317,8 @@ def _application(parsed: _File, jobs: Mapping[str, JobDefinition]) -> Applicatio
                 prefix=environment.prefix,
                 values=environment.values,
                 gates=tuple(
-                    GateSettings(gate.kind, tuple(gate.jobs), gate.timeout_minutes) for gate in environment.gates
+                    GateSettings(gate.kind, tuple(gate.jobs), gate.timeout_minutes, gate.against)
+                    for gate in environment.gates
                 ),
                 after=environment.after,
                 approval=environment.approval,
@@ -316,6 +334,13 @@ def _application(parsed: _File, jobs: Mapping[str, JobDefinition]) -> Applicatio
             for entry in parsed.compatibility.allow
         ),
         signing=SigningSettings(parsed.signing.required, tuple(parsed.signing.public_keys)),
+        parity=ParitySettings(
+            tuple(parsed.parity.strict),
+            tuple(
+                ParityAllowance(entry.field, tuple(entry.jobs), entry.reason, entry.until)
+                for entry in parsed.parity.allow
+            ),
+        ),
     )
 
 
@@ -374,6 +399,13 @@ def _check_environments(parsed: _File, app: Application, at: Any) -> Iterator[Di
             seen.append(str(current))
             current = app.environments[str(current)].after
         for number, gate in enumerate(environment.gates):
+            if gate.kind == "run" and not gate.jobs:
+                yield at(f"{path}.gates.{number}", "a run gate needs `jobs`: those that must run to their end")
+            if gate.kind == "parity" and (gate.jobs or gate.against not in app.environments or gate.against == name):
+                others = ", ".join(other for other in app.environments if other != name) or "none"
+                yield at(
+                    f"{path}.gates.{number}", f"a parity gate needs `against`, another environment ({others}), alone"
+                )
             for job in gate.jobs:
                 jobs = app.jobs_in(environment)
                 if job not in jobs:

@@ -81,6 +81,12 @@ CATALOGUE: dict[str, Entry] = {
         Entry("STORE_NOT_FOUND", FAILED_WORK, "{url} has no {key}"),
         Entry("VERSION_EXISTS", FAILED_WORK, "version {version} of {app} exists and is never overwritten"),
         Entry("RELEASE_NOT_FOUND", WRONG_USE, "{app} has no release {version}", "`headway history` lists them."),
+        Entry(
+            "RELEASE_COLLECTED",
+            BLOCKED,
+            "the files of {app} {version} were removed by `headway gc` at {at} by {by}",
+            "Nothing was touched. Release its commit again: `headway release --commit`.",
+        ),
         Entry("DIGEST_MISMATCH", FAILED_WORK, "{what} has digest {actual}, the release says {expected}"),
         Entry("SIGNING_KEY_INVALID", WRONG_USE, "{what} cannot be used as a key: {reason}"),
         Entry("SIGNING_KEY_UNKNOWN", WRONG_USE, "{url} has no public key {keyid}", "`headway keys list` shows them."),

@@ -19,6 +19,7 @@ from headway.delivery.ledger import owner
 from headway.delivery.locking import Hold
 from headway.delivery.observing import observe
 from headway.delivery.publishing import publish
+from headway.delivery.releasing import require_kept
 from headway.delivery.steps import step
 from headway.delivery.taking_back import take_back
 from headway.delivery.target import Target as Target
@@ -129,6 +130,7 @@ def _require_unmoved(target: Target, release: Release, planned: Plan, path: str)
 def bring_artifacts(target: Target, release: Release) -> None:
     """Publish the release's artifacts to the workspace and copy them to where jobs read them."""
     name = target.environment.name
+    require_kept(target.store, release)
     with step(target.emit, "publish", f"{len(release.artifacts)} artifacts to {target.connection.host}", name) as note:
         paths = publish(target.connection, target.app, release, target.store, target.emit)
         note.detail = ", ".join(paths)

@@ -18,7 +18,7 @@ from headway.core.release import Release
 from headway.core.runtimes import Runtime, runtime_of
 from headway.delivery.calling import read
 from headway.delivery.inspecting import inspect
-from headway.delivery.releasing import download_artifact
+from headway.delivery.releasing import download_artifact, require_kept
 from headway.delivery.steps import step
 
 
@@ -59,6 +59,7 @@ def examine(
     """Raise HeadwayError RELEASE_NOT_GENUINE, INCOMPATIBLE. Reads only."""
     from headway.delivery.verifying import require_genuine  # slow to import
 
+    require_kept(store, release)
     with step(emit, "verify", str(release.version), environment.name) as note:
         found = require_genuine(store, release, app.signing)
         note.detail = f"signed by {found.signer[:12]}" if found.signer else "digests; not signed"

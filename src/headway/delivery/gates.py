@@ -9,6 +9,7 @@ from headway.core.application import GateSettings
 from headway.core.errors import HeadwayError
 from headway.core.events import Progress
 from headway.core.ledger import Verdict
+from headway.delivery.comparing import compare
 from headway.delivery.deploying import Target, job_ids, require_standing
 from headway.delivery.steps import step
 from headway.delivery.watching import EndedRun, watch
@@ -25,11 +26,45 @@ def verify(target: Target, run: str = "") -> Verdict:
     evidence: list[dict[str, Any]] = []
     try:
         for gate in target.environment.gates:
-            _run_gate(target, gate, version, jobs, evidence, run)
+            _gate(target, gate, version, jobs, evidence, run)
     except HeadwayError:
         _record(target, version, False, evidence)
         raise
     return _record(target, version, True, evidence)
+
+
+def _gate(
+    target: Target, gate: GateSettings, version: str, jobs: dict[str, int], evidence: list[dict[str, Any]], run: str
+) -> None:
+    if gate.kind == "parity":
+        _parity_gate(target, gate, version, evidence)
+    else:
+        _run_gate(target, gate, version, jobs, evidence, run)
+
+
+def _parity_gate(target: Target, gate: GateSettings, version: str, evidence: list[dict[str, Any]]) -> None:
+    """The parity gate: the environment must not differ from another, but in what headway.toml allows."""
+    assert target.beside is not None  # noqa: S101  (every target of a line has it)
+    assert gate.against is not None  # noqa: S101  (the configuration is checked)
+    began = target.clock.now()
+    with step(target.emit, "gate", f"parity with {gate.against} of {version}", target.environment.name) as note:
+        found = compare(target, target.beside(gate.against))
+        reason = "; ".join(f"{one.key} {one.path}: {one.left} ≠ {one.right}" for one in found.refused[:3])
+        more = f" and {len(found.refused) - 3} more" if len(found.refused) > 3 else ""
+        evidence.append(
+            {
+                "gate": gate.kind,
+                "against": gate.against,
+                "result": "FAILED" if found.refused else "SUCCESS",
+                "seconds": (target.clock.now() - began).total_seconds(),
+                "reason": reason + more,
+                "parity": found.to_json(),
+            }
+        )
+        if found.refused:
+            what = f"it differs from {gate.against} in {len(found.refused)} field(s): {reason}{more}"
+            _refuse(target, gate, version, what)
+        note.detail = f"no difference that is not allowed ({len(found.differences)} allowed)"
 
 
 def _run_gate(

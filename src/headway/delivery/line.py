@@ -51,7 +51,9 @@ class Line:
             raise HeadwayError("ENVIRONMENT_UNKNOWN", name=name, known=", ".join(self.app.environments) or "none")
         connection = connect(environment, self.variables)
         ledger = Ledger(self.store, self.app.name, name)
-        return Target(self.app, environment, connection, ledger, self.store, self.clock, self.emit, self.stopping)
+        return Target(
+            self.app, environment, connection, ledger, self.store, self.clock, self.emit, self.stopping, self.target
+        )
 
     def of(self, release: Release) -> "Line":
         """The same line with the configuration of a release's commit, which is verified first with the keys that this

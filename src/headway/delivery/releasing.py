@@ -14,6 +14,7 @@ from headway.delivery.building import BuiltFile
 
 RECORD = "release.json"
 CONFIGURATION = "configuration.json"
+COLLECTED = "collected.json"  # its files were removed by `headway gc`
 _TRIES = 200
 
 
@@ -147,6 +148,15 @@ def load_release(store: ObjectStore, app: str, version: str) -> Release:
     except (ObjectNotFound, ValueError):
         raise HeadwayError("RELEASE_NOT_FOUND", app=app, version=version) from None
     return Release.from_json(json.loads(data))
+
+
+def require_kept(store: ObjectStore, release: Release) -> None:
+    """Raise HeadwayError RELEASE_COLLECTED where the release's files were removed."""
+    try:
+        note = json.loads(store.get(f"{release_folder(release.app, release.version)}/{COLLECTED}")[0])
+    except ObjectNotFound:
+        return
+    raise HeadwayError("RELEASE_COLLECTED", app=release.app, version=release.version, at=note["at"], by=note["by"])
 
 
 def load_configuration(store: ObjectStore, release: Release) -> Files:

@@ -31,7 +31,7 @@ class NeverStopping:
 
 @dataclass(frozen=True)
 class Target:
-    """What delivery to one environment needs."""
+    """What delivery to one environment needs. `beside` gives another environment of the application, connected."""
 
     app: Application
     environment: Environment
@@ -41,3 +41,4 @@ class Target:
     clock: Clock
     emit: Emit
     stopping: Stopping = field(default_factory=NeverStopping)
+    beside: "Callable[[str], Target] | None" = None

@@ -9,10 +9,10 @@ from starlette.routing import BaseRoute, Route
 
 from headway.pipeline.database import now_ms
 from headway.pipeline.server import Server
-from headway.web.door import COOKIE, HEADERS, Door, Handler
+from headway.web.door import COOKIE, HEADERS, LIVE_HEADERS, Door, Handler
 from headway.web.live import Change, Hub, stream
 from headway.web.login import Login
-from headway.web.overview import Overview
+from headway.web.overview import KEPT_SECONDS, Overview
 from headway.web.releases import Releases
 from headway.web.rendering import Rendering
 from headway.web.reports import ReportPages
@@ -28,7 +28,7 @@ def routes(server: Server) -> list[BaseRoute]:
     rendering, sessions = Rendering(now_ms), Sessions(server.key)
     door = Door(server.access, sessions, rendering, lambda: server.url)
     hub = Hub(server.service.events)
-    overview, runs = Overview(server.service), Runs(server.service, door, hub)
+    overview, runs = Overview(server.service, server.triggers, lambda: server.url), Runs(server.service, door, hub)
     releases, reports = Releases(server.service), ReportPages(server.service, server.reporter)
     workspace, login = WorkspacePages(server.workspaces), Login(door)
 
@@ -56,7 +56,9 @@ def routes(server: Server) -> list[BaseRoute]:
                 return []
             return [("board", rendering.render("_board.html", overview.board_values()))]
 
-        return StreamingResponse(stream(hub, request, render), media_type="text/event-stream", headers=HEADERS)
+        # What the board keeps for a moment is older than that by the time it is drawn: no change is missed.
+        body = stream(hub, request, render, gather=KEPT_SECONDS + 0.1)
+        return StreamingResponse(body, media_type="text/event-stream", headers=LIVE_HEADERS)
 
     async def icon(_: Request) -> Response:
         return RedirectResponse(rendering.asset("icon.svg"), status_code=307)
@@ -69,7 +71,9 @@ def routes(server: Server) -> list[BaseRoute]:
         Route("/favicon.ico", icon, methods=["GET"]),
         get("/", overview.board),
         Route("/live", live, methods=["GET"]),
+        post("/apps", overview.register, "admin"),
         get("/apps/{app}", overview.app),
+        post("/apps/{app}/remove", overview.remove, "admin"),
         get("/apps/{app}/environments/{environment}", overview.environment),
         get("/apps/{app}/releases/{version}", releases.release),
         post("/apps/{app}/drift", overview.check_drift, "viewer"),

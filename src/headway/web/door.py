@@ -46,6 +46,9 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 
+# Nothing between the server and the browser may wait for more of a stream.
+LIVE_HEADERS = {**HEADERS, "X-Accel-Buffering": "no"}
+
 
 @dataclass(frozen=True)
 class Visit:

@@ -16,7 +16,7 @@ from headway.pipeline.events import Events
 
 logger = logging.getLogger(__name__)
 LOOK_SECONDS = 0.2
-REST_SECONDS = 0.15
+GATHER_SECONDS = 0.1
 STILL_HERE_SECONDS = 10.0
 AWAY_SECONDS = 2.0
 
@@ -41,9 +41,10 @@ class Hub:
         self._readers: set[Reader] = set()
         self._task: asyncio.Task[None] | None = None
 
-    async def changes(self, request: Request, run: int | None = None) -> AsyncIterator[set[Change]]:
+    async def changes(self, request: Request, run: int | None, gather: float) -> AsyncIterator[set[Change]]:
         """What changed, again and again until the page is closed or the server stops; an empty set now and then, so
-        that the line stays open. The first one is empty and comes at once."""
+        that the line stays open. The first one is empty and comes at once. After a change, what follows within `gather`
+        seconds is told with it."""
         reader = Reader(run)
         self._readers.add(reader)
         try:
@@ -63,10 +64,10 @@ class Hub:
                         yield set()
                     continue
                 waited = 0.0
+                await asyncio.sleep(gather)
                 reader.ring.clear()
                 found, reader.changes = reader.changes, set()
                 yield found
-                await asyncio.sleep(REST_SECONDS)
         finally:
             self._readers.discard(reader)
 
@@ -101,11 +102,13 @@ STILL_HERE = b": still here\n\n"
 Render = Callable[[set[Change]], list[tuple[str, str]]]
 
 
-async def stream(hub: Hub, request: Request, render: Render, run: int | None = None) -> AsyncIterator[bytes]:
+async def stream(
+    hub: Hub, request: Request, render: Render, run: int | None = None, gather: float = GATHER_SECONDS
+) -> AsyncIterator[bytes]:
     """A page's stream. `render` makes messages of what changed (in a thread), by event name; an empty set asks for all
     that there is. It ends after a message `ended`."""
     first = True
-    async for changes in hub.changes(request, run):
+    async for changes in hub.changes(request, run, gather):
         if not changes and not first:
             yield STILL_HERE
             continue

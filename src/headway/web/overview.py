@@ -2,18 +2,22 @@
 
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import Any
 
 from headway.core.errors import HeadwayError
+from headway.pipeline.api import app_from
 from headway.pipeline.database import now_ms
 from headway.pipeline.model import App, EnvironmentView, Run, RunState
 from headway.pipeline.service import PipelineService
+from headway.pipeline.triggering import Triggers
 from headway.web.door import Goto, Page, Visit
 
 WAITING: tuple[RunState, ...] = ("awaiting_approval",)
 BUSY: tuple[RunState, ...] = ("making", "delivering", "waiting", "ready")
-_KEPT_SECONDS = 1.0
+KEPT_SECONDS = 1.0
 _AT_ONCE = 8
 
 
@@ -39,8 +43,8 @@ class Drift:
 class Overview:
     """The pages of applications."""
 
-    def __init__(self, service: PipelineService) -> None:
-        self._service = service
+    def __init__(self, service: PipelineService, triggers: Triggers, url: Callable[[], str]) -> None:
+        self._service, self._triggers, self._url = service, triggers, url
         self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="board")
         self._lock = threading.Lock()
         self._kept: tuple[float, list[Row]] = (0.0, [])
@@ -52,7 +56,7 @@ class Overview:
         """Every application. What was read is good for a second, however many pages are open."""
         with self._lock:
             at, rows = self._kept
-            if not at or time.monotonic() - at > _KEPT_SECONDS:
+            if not at or time.monotonic() - at > KEPT_SECONDS:
                 rows = list(self._pool.map(self._row, self._service.list_apps()))
                 self._kept = (time.monotonic(), rows)
             return rows
@@ -108,9 +112,16 @@ class Overview:
             "releases": releases,
             "runs": self._service.list_runs(app.name, limit=15),
             "checked_ms": drift.at_ms if drift else None,
+            "hook": self._hook(app) if visit.who.may("admin") else None,
             "deliveries": self._service.records.deliveries(app.name, limit=10),
         }
         return Page("app.html", values)
+
+    def _hook(self, app: App) -> tuple[str, str] | None:
+        """Where the provider sends webhooks to, and what it signs them with."""
+        if app.provider == "git":
+            return None
+        return f"{self._url().rstrip('/')}/hooks/{app.provider}/{app.name}", self._triggers.secret(app)
 
     def environment(self, visit: Visit) -> Page:
         """An environment: what stands there, what its gates said, its jobs, and what stood there before."""
@@ -137,6 +148,28 @@ class Overview:
         changed = sum(len(view.drifted or ()) for view in found)
         said = f"{changed} jobs were changed by hand." if changed else "No job was changed by hand."
         return Goto(f"/apps/{name}", "Not every workspace could be asked." if problems else said)
+
+    def register(self, visit: Visit) -> Goto:
+        """A repository of somebody's."""
+        form = {key: value.strip() for key, value in visit.form.items() if value.strip()}
+        fields: dict[str, Any] = {
+            key: form[key] for key in ("name", "repository", "provider", "full_name", "folder") if key in form
+        }
+        fields["branches"] = form.get("branches", "").replace(",", " ").split()
+        poll = visit.number("poll_seconds")
+        fields["poll_seconds"] = poll if poll is not None else (60 if fields.get("provider", "git") == "git" else 0)
+        made = self._service.add_app(app_from(fields))
+        self._forget()
+        return Goto(f"/apps/{made.name}", f"{made.name} is registered.")
+
+    def remove(self, visit: Visit) -> Goto:
+        """Forget a repository."""
+        name = visit.path["app"]
+        if visit.form.get("name") != name:
+            raise HeadwayError("REQUEST_INVALID", reason=f"to remove {name}, its name has to be typed")
+        self._service.remove_app(name)
+        self._forget()
+        return Goto("/", f"{name} was removed. Its releases and environments stay as they are.")
 
     def start(self, visit: Visit) -> Goto:
         """Take a commit through the line."""

@@ -11,13 +11,15 @@ from headway.core.errors import HeadwayError
 from headway.pipeline.database import now_ms
 from headway.pipeline.model import RUN_STATES, Identity, Run, RunState, Step
 from headway.pipeline.service import PipelineService
-from headway.web.door import COOKIE, HEADERS, Door, Goto, Page, Visit, with_query
+from headway.web.door import COOKIE, HEADERS, LIVE_HEADERS, Door, Goto, Page, Visit, with_query
 from headway.web.live import Change, Hub, stream
 from headway.web.planview import PlanView, view_of
 
 PAGE = 50
 LIVE_LINES = 400
 STEP_LINES = 2000
+PIECES = 16
+LEFT_OUT = "… the whole log has what is left out here …"
 
 
 class Runs:
@@ -163,17 +165,19 @@ class Runs:
             return await self._door.failed(request, error, who, session)
         follower = Follower(self, self._door, run.id, who, self._door.sessions.form_token(session.id))
         body = stream(self._hub, request, follower.render, run.id)
-        return StreamingResponse(body, media_type="text/event-stream", headers=HEADERS)
+        return StreamingResponse(body, media_type="text/event-stream", headers=LIVE_HEADERS)
 
     def lines_since(self, run_id: int, step: int, offset: int) -> tuple[tuple[str, ...], int]:
         """What a step printed since, at most as much as a page bears at once, and where to go on."""
-        page = self._service.tail_log(run_id, step, offset)
+        page = self._service.runs.log(run_id, step, offset, PIECES)
         if not page.lines:
             return (), offset
         newest = self._service.runs.log_tail(run_id, step)
-        if newest.next - page.next > 0:  # far behind: go to the end
-            return ("… see the whole log for what is left out here …", *newest.lines[-LIVE_LINES:]), newest.next
-        return page.lines[-LIVE_LINES:], page.next
+        if newest.next > page.next:  # far behind: go to the end
+            return (LEFT_OUT, *newest.lines[-LIVE_LINES:]), newest.next
+        if len(page.lines) > LIVE_LINES:
+            return (LEFT_OUT, *page.lines[-LIVE_LINES:]), page.next
+        return page.lines, page.next
 
     def tail(self, run_id: int, step: int) -> tuple[tuple[str, ...], int]:
         """The end of a step's log, and where to go on."""
@@ -192,6 +196,9 @@ class Follower:
     def render(self, changes: set[Change]) -> list[tuple[str, str]]:
         """Messages of what changed; an empty set is for everything."""
         kinds = {kind for kind, _, _ in changes}
+        if kinds == {"log"} and self._log is not None and {step for _, _, step in changes} == {self._log[0]}:
+            more = self._more(*self._log)
+            return [("update", more)] if more else []
         values = self._runs.values(self._run, self._who)
         if values["run"].ended:
             return [("update", self._part("_run_said.html", values)), ("ended", "")]
@@ -230,8 +237,12 @@ class Follower:
             lines, offset = self._runs.tail(self._run, step.number)
             self._log = (step.number, offset)
             return self._part("_run_live.html", {**values, "log": lines})
-        lines, offset = self._runs.lines_since(self._run, step.number, self._log[1])
-        self._log = (step.number, offset)
+        return self._more(*self._log)
+
+    def _more(self, step: int, offset: int) -> str:
+        """What a step printed since."""
+        lines, offset = self._runs.lines_since(self._run, step, offset)
+        self._log = (step, offset)
         return self._part("_run_lines.html", {"lines": lines}) if lines else ""
 
     def _part(self, template: str, values: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from headway.core.fields import redacted
 from headway.pipeline.workspaces import Workspace, Workspaces
 from headway.web.door import Goto, Page, Visit, with_query
 from headway.web.graph import HEIGHT, WIDTH, graph_of
+from headway.web.rendering import duration, size
 
 RUNS, JOBS = 25, 100
 _LOGS = 60_000
@@ -80,8 +81,14 @@ class WorkspacePages:
         workspace, run_id = self._of(visit), visit.path["run"]
         run = workspace.get("/api/2.2/jobs/runs/get", run_id=run_id)
         tasks = run.get("tasks") or []
+        told = _quietly(lambda: workspace.get("/api/2.1/headway/runs/metrics", run_id=run_id).get("tasks")) or []
+        figures = {entry.get("run_id"): entry for entry in told}
         for task in tasks:
             task["spark_ui"] = _spark_ui(workspace, task)
+            own = figures.get(task.get("run_id"), {})
+            task["figures"] = _figures(own)
+            if str(own.get("spark_ui", "")).startswith("/sparkui/"):
+                task["spark_ui"] = f"{workspace.host}{own['spark_ui']}"
         values = {
             "run": run,
             "state": state_of(run),
@@ -184,6 +191,30 @@ def kind_of(task: Mapping[str, Any]) -> str:
     return kinds[0].removesuffix("_task").replace("_", " ") if kinds else ""
 
 
+def _figures(told: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What a task cost on Spark, in words; nothing where its workspace does not tell."""
+    metrics = told.get("metrics") if told.get("available") else None
+    if not isinstance(metrics, dict) or not metrics.get("tasks"):
+        return []
+    found = [("on its cluster", duration(float(told.get("cluster_seconds") or 0)))]
+    found += [
+        (key.replace("_", " "), str(metrics[key])) for key in ("stages", "tasks", "failed_tasks") if metrics.get(key)
+    ]
+    for key, name in (("executor_run_ms", "executors ran"), ("gc_ms", "garbage collection")):
+        if metrics.get(key):
+            found.append((name, duration(metrics[key] / 1000)))
+    sizes = (
+        "input_bytes",
+        "output_bytes",
+        "shuffle_write_bytes",
+        "memory_spilled_bytes",
+        "disk_spilled_bytes",
+        "peak_heap_bytes",
+    )
+    found += [(key.removesuffix("_bytes").replace("_", " "), size(metrics[key])) for key in sizes if metrics.get(key)]
+    return found
+
+
 def _spark_ui(workspace: Workspace, given: Mapping[str, Any]) -> str:
     """Where the Spark UI of a cluster, or of a task's cluster, is; empty where nobody says."""
     said = given.get("spark_ui_url") or ""
@@ -191,6 +222,8 @@ def _spark_ui(workspace: Workspace, given: Mapping[str, Any]) -> str:
         return said
     place = given.get("cluster_instance") or given
     cluster_id, context_id = place.get("cluster_id"), place.get("spark_context_id")
+    if cluster_id and (given.get("default_tags") or {}).get("Vendor") == "Headway":
+        return f"{workspace.host}/sparkui/{cluster_id}/"
     if cluster_id and context_id:
         return f"{workspace.host}/#setting/sparkui/{cluster_id}/driver-{context_id}"
     return ""

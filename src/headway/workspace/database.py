@@ -1,5 +1,7 @@
 """The workspace's database: tables, and how it is opened. SQLite in write-ahead mode; migrations by Alembic."""
 
+import sqlite3
+import threading
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -112,6 +114,26 @@ objects = Table(
     Column("creator", String(255)),
     sqlite_autoincrement=True,
 )
+
+
+class Reader:
+    """Reads of a few rows by their key, thousands of times a second: SQL as it stands, on a connection per thread. It
+    sees what is committed when a read begins, and cannot write."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._path = str(engine.url.database)
+        self._of_thread = threading.local()
+
+    def rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
+        """What a query gives; `?` stand for the values."""
+        connection = getattr(self._of_thread, "connection", None)
+        if connection is None:
+            connection = sqlite3.connect(self._path, timeout=30, isolation_level=None)
+            connection.row_factory = sqlite3.Row
+            connection.execute("PRAGMA query_only=ON")
+            self._of_thread.connection = connection
+        found: list[sqlite3.Row] = connection.execute(sql, values).fetchall()
+        return found
 
 
 def open_database(path: Path) -> Engine:

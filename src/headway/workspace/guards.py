@@ -99,6 +99,7 @@ GRANTS: Mapping[str, Grants] = {
     "POST /jobs/reset": Grants("jobs", "job_id", "new_settings"),
     "POST /jobs/update": Grants("jobs", "job_id", "new_settings"),
     "POST /jobs/runs/submit": Grants("runs", "run_id"),
+    "POST /instance-pools/create": Grants("instance-pools", "instance_pool_id"),
 }
 ADMIN = ("POST /clusters/change-owner",)
 # What every user may do, or what the endpoint itself decides (tokens, secrets, permissions, principals).

@@ -1,5 +1,6 @@
 """Between Starlette and the services: who calls, what they sent, what they get; errors as the clients expect them."""
 
+import json
 import logging
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -15,8 +16,8 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
-from starlette.types import Message, Receive
+from starlette.routing import Match, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from headway.workspace.auth import Tokens
 from headway.workspace.errors import ApiError, malformed
@@ -32,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 SPOOL_BYTES = 1024 * 1024
 _FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _SIGN_IN = 'Basic realm="Headway workspace: user token, password your access token", charset="UTF-8"'
 _WAITING: RunVar[CapacityLimiter] = RunVar("waiting")
 _SCIM_ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
@@ -67,11 +69,16 @@ class Call:
     principal: Principal
     version: str
     data: Data
-    base_url: str
+    base: Callable[[], str]
     path: Mapping[str, str]
     headers: Mapping[str, str]
     files: Mapping[str, BinaryIO]
     access: Access
+
+    @property
+    def base_url(self) -> str:
+        """The workspace's address as the caller knows it, without a slash at its end."""
+        return self.base()
 
     @property
     def user(self) -> str:
@@ -133,8 +140,9 @@ class Endpoint:
     `needs` is what the caller must hold, `shows` what it sees of the answer, `grants` what it may give along; `admin`
     lets only administrators in; `public` lets everybody in, also without a token. `upload` is the most bytes of a body
     that is streamed to disk (0: bodies are fields, at most 10 MB), which is `raw` whatever its type or may be a form.
-    `waits`: its handler may wait for long, so it gets a thread beside those of the others. `root` serves `path` without
-    `/api/VERSION`. `browser` asks whom it does not know to sign in as browsers do, as `token` with a token.
+    `waits`: its handler may wait for long, so it gets a thread beside those of the others; `quick`: it reads a few rows
+    and nothing else, so it is called at once, without a thread. `root` serves `path` without `/api/VERSION`. `browser`
+    asks whom it does not know to sign in as browsers do, as `token` with a token.
     """
 
     method: str
@@ -151,6 +159,7 @@ class Endpoint:
     root: bool = False
     browser: bool = False
     waits: bool = False
+    quick: bool = False
 
     @property
     def paths(self) -> list[tuple[str, str]]:
@@ -181,6 +190,40 @@ def routes(endpoints: Sequence[Endpoint], door: Door) -> list[Route]:
     ]
 
 
+class Shortcut:
+    """Middleware: a request finds its route by its method and path, or by the first three parts of its path, where
+    Starlette would try hundreds of patterns one after the other. What is not found so is left to Starlette."""
+
+    def __init__(self, app: ASGIApp, routes: Sequence[Route]) -> None:
+        self._app = app
+        self._plain: dict[tuple[str, str], Route] = {}
+        self._below: dict[str, list[Route]] = {}
+        for route in routes:
+            if "{" not in route.path:
+                for method in route.methods or ():
+                    self._plain.setdefault((method, route.path), route)
+            elif "{" not in _beginning(route.path):
+                self._below.setdefault(_beginning(route.path), []).append(route)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "http":
+            path = scope["path"]
+            route = self._plain.get((scope["method"], path))
+            if route is not None:
+                return await route.handle(scope, receive, send)
+            for route in self._below.get(_beginning(path), ()):
+                match, found = route.matches(scope)
+                if match is Match.FULL:
+                    scope.update(found)
+                    return await route.handle(scope, receive, send)
+        return await self._app(scope, receive, send)
+
+
+def _beginning(path: str) -> str:
+    return "/".join(path.split("/", 4)[:4])
+
+
 def _serve(endpoint: Endpoint, version: str, door: Door) -> Callable[[Request], Any]:
     async def serve(request: Request) -> Response:
         files: dict[str, BinaryIO] = {}
@@ -191,12 +234,14 @@ def _serve(endpoint: Endpoint, version: str, door: Door) -> Callable[[Request], 
                 principal,
                 version,
                 {**data, **request.path_params},
-                str(request.base_url).rstrip("/"),
+                lambda: str(request.base_url).rstrip("/"),
                 request.path_params,
                 request.headers,
                 files,
                 door.access,
             )
+            if endpoint.quick:
+                return _enter(endpoint, call)
             if endpoint.waits:
                 return await to_thread.run_sync(_enter, endpoint, call, limiter=_patience())
             return await run_in_threadpool(_enter, endpoint, call)
@@ -244,7 +289,9 @@ def _enter(endpoint: Endpoint, call: Call) -> Response:
     if shows is not None and not call.principal.is_admin and isinstance(result, dict) and shows.field in result:
         seen = [entry for entry in result[shows.field] if call.allows(shows.kind, entry[shows.name], shows.level)]
         result = {**result, shows.field: seen}
-    return result if isinstance(result, Response) else JSONResponse(result)
+    if isinstance(result, Response):
+        return result
+    return Response(_ENCODER.encode(result).encode(), media_type="application/json")
 
 
 def _check_need(need: Need, call: Call) -> None:

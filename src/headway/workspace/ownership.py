@@ -8,6 +8,7 @@ from headway.workspace.principals import USERS
 from headway.workspace.services.clusters.store import ClusterStore
 from headway.workspace.services.files.model import WorkspaceObject
 from headway.workspace.services.files.store import FilesStore
+from headway.workspace.services.instance_pools.store import PoolStore
 from headway.workspace.services.jobs.run_store import RunStore
 from headway.workspace.services.jobs.store import JobStore
 from headway.workspace.services.libraries.store import LibraryStore
@@ -27,6 +28,7 @@ def object_sources(
     files: FilesStore,
     libraries: LibraryStore,
     warehouses: WarehouseStore,
+    pools: PoolStore,
 ) -> Mapping[str, Source]:
     """Sources by kind. `runs` stands for a run's job, or for the run where it has none; `paths` for what lies at a path
     of the workspace tree; `new-paths` for that or the nearest folder above it."""
@@ -48,6 +50,9 @@ def object_sources(
 
     def warehouse(object_id: str) -> Known:
         return Known("warehouses", object_id, warehouses.get(object_id).creator)
+
+    def pool(object_id: str) -> Known:
+        return Known("instance-pools", object_id, pools.get(object_id).creator)
 
     def in_tree(object_id: str) -> Known:
         return _known(files, files.by_id(_number(object_id, "Workspace object")))
@@ -76,6 +81,7 @@ def object_sources(
         "runs": run,
         "clusters": cluster,
         "warehouses": warehouse,
+        "instance-pools": pool,
         **dict.fromkeys(TREE_KINDS.values(), in_tree),
         "paths": path,
         "new-paths": new_path,

@@ -1,6 +1,7 @@
 """Puts the workspace together: services over one database, the jobs engine, the HTTP application."""
 
 import contextlib
+import dataclasses
 import shutil
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -22,7 +23,7 @@ from headway.workspace.engine.timers import Timers
 from headway.workspace.engine.watching import files_at
 from headway.workspace.errors import ApiError, invalid, not_implemented
 from headway.workspace.guards import guarded
-from headway.workspace.http import Door, answer_error, routes
+from headway.workspace.http import Door, Shortcut, answer_error, routes
 from headway.workspace.keys import Vault, key
 from headway.workspace.observed import LiveDrivers, cluster_places, task_places
 from headway.workspace.ownership import object_sources
@@ -47,13 +48,15 @@ from headway.workspace.services.fs.store import VolumeFiles
 from headway.workspace.services.identity.oauth import OAuthRoutes
 from headway.workspace.services.identity.routes import IdentityRoutes
 from headway.workspace.services.identity.store import IdentityStore
+from headway.workspace.services.instance_pools.keeping import PoolDrivers
+from headway.workspace.services.instance_pools.routes import PoolRoutes
+from headway.workspace.services.instance_pools.store import PoolStore
 from headway.workspace.services.jobs.launching import Launcher
 from headway.workspace.services.jobs.repairs import RepairStore
 from headway.workspace.services.jobs.routes import JobRoutes
 from headway.workspace.services.jobs.run_routes import RunRoutes
 from headway.workspace.services.jobs.run_store import RunStore
 from headway.workspace.services.jobs.store import JobStore
-from headway.workspace.services.jobs.writing import Writer
 from headway.workspace.services.libraries.routes import LibraryRoutes
 from headway.workspace.services.libraries.store import LibraryStore
 from headway.workspace.services.mlflow.routes import TrackingRoutes
@@ -72,6 +75,7 @@ from headway.workspace.services.unity.routes import UnityRoutes
 from headway.workspace.services.unity.store import Metastore
 from headway.workspace.settings import WorkspaceSettings
 from headway.workspace.warehouse_clusters import WarehouseClusters
+from headway.workspace.writing import Writer
 
 
 class Workspace:
@@ -100,18 +104,21 @@ class Workspace:
         self.permissions = Permissions(database, self.identity)
         self.door = Door(self.tokens, self.permissions, drafts)
         self.dbfs = DbfsStore(settings.dbfs, drafts)
-        self.files = FilesStore(database, settings.files, drafts)
+        writer = Writer(database)
+        self.files = FilesStore(database, settings.files, drafts, writer)
         for folder in ("/Shared", "/Users", f"/Users/{ADMIN}"):
             self.files.mkdirs(folder)
         self.identity.came = lambda name: self.files.mkdirs(f"/Users/{name}", name)
-        writer = Writer(database)
         self.jobs, self.runs = JobStore(database, writer), RunStore(database, writer)
         launcher = Launcher(self.jobs.job, self.runs)
         roots = FileRoots(settings.dbfs, settings.files, settings.volumes)
         self.fleet = fleet
+        self._pools = PoolStore(database)
+        catalogue = dataclasses.replace(catalogue, pool=lambda pool_id: self._pools.get(pool_id).node_type_id)
+        self.pools = PoolDrivers(fleet, catalogue, roots, settings.data / "clusters")
         clusters = ClusterStore(database)
         plan = Planning(catalogue, roots, settings.data / "clusters", self.secrets.reveal)
-        self.clusters = ClusterSupervisor(clusters, fleet, plan, settings.data / "cluster-logs")
+        self.clusters = ClusterSupervisor(clusters, self.pools, plan, settings.data / "cluster-logs")
         self.watcher, self.history = Watcher(self.clusters), history
         self.contexts = Contexts(self.clusters, ContextAccess(self.tokens, base_url))
         self.clusters.on_ended(self.contexts.driver_ended)
@@ -130,6 +137,7 @@ class Workspace:
                 folder,
                 int(run.details.get("repair_count", 0)),
                 lambda warehouse_id: self._cluster_of_warehouse(run.creator, warehouse_id),
+                lambda kind, object_id, level: self._check(run.creator, kind, object_id, level),
             ),
             Files(
                 self._local_file,
@@ -150,7 +158,7 @@ class Workspace:
         job_routes = JobRoutes(self.jobs, catalogue.check, self.scheduler.changed)
         libraries = LibraryStore(database)
         self.permissions.sources.update(
-            object_sources(self.jobs, self.runs, clusters, self.files, libraries, self.warehouses)
+            object_sources(self.jobs, self.runs, clusters, self.files, libraries, self.warehouses, self._pools)
         )
         services = (
             PermissionRoutes(self.permissions),
@@ -159,6 +167,7 @@ class Workspace:
             DbfsRoutes(self.dbfs),
             FilesRoutes(self.files),
             ClusterRoutes(clusters, self.clusters, catalogue),
+            PoolRoutes(self._pools, self.pools, catalogue),
             CommandRoutes(self.contexts),
             SqlRoutes(
                 self.warehouses, self.statements, WarehouseClusters(self.clusters, next(iter(catalogue.runtimes), ""))
@@ -186,9 +195,12 @@ class Workspace:
     def recover(self) -> None:
         """Take up what an earlier process left: drivers that live, runs on them, runs that wait. End the rest."""
         self.clusters.on_started(self.contexts.driver_taken_over)
+        for pool in self._pools.list():
+            self.pools.put(pool)
         adopted = self.clusters.adopt()
         end_leftovers(self.settings.data / "clusters", adopted)
         self.fleet.open()
+        self.pools.start()
         going = [task for run in self.runs.active_runs() for task in self.runs.tasks(run.run_id)]
         self.tokens.end_runs_except({str(task.run_id) for task in going})
         self.engine.recover()
@@ -205,6 +217,7 @@ class Workspace:
         self.statements.close()
         self.contexts.close()
         self.clusters.close()
+        self.pools.close()
         if self.history is not None:
             self.history.close()
         self.fleet.close()
@@ -240,11 +253,15 @@ class Workspace:
     def _cluster_of_warehouse(self, user: str, warehouse_id: str) -> str:
         """The cluster of a warehouse that this user may use. Raise ApiError."""
         found = self.warehouses.get(warehouse_id)
+        self._check(user, "warehouses", warehouse_id, "CAN_USE")
+        return found.cluster_id
+
+    def _check(self, user: str, kind: str, object_id: str, level: str) -> None:
+        """Raise ApiError where a user does not hold that level on an object."""
         principal = self.identity.principal(user)
         if principal is None:
             raise ApiError("PERMISSION_DENIED", f"{user} is not a user of this workspace any more", 403)
-        self.permissions.check(principal, "warehouses", warehouse_id, "CAN_USE")
-        return found.cluster_id
+        self.permissions.check(principal, kind, object_id, level)
 
     def _list_dbfs(self, path: str) -> list[tuple[str, bool, int]]:
         return [(found.path, found.is_dir, found.size) for found in self.dbfs.list(path)]
@@ -268,11 +285,10 @@ def create_app(workspace: Workspace, on_start: Callable[[], None] = lambda: None
         yield
         workspace.close()
 
+    served = routes(workspace.endpoints, workspace.door)
     return Starlette(
-        routes=[
-            *routes(workspace.endpoints, workspace.door),
-        ],
-        middleware=[Middleware(AbsoluteForm)],
+        routes=served,
+        middleware=[Middleware(AbsoluteForm), Middleware(Shortcut, served)],
         lifespan=lifespan,
         exception_handlers={404: _not_served, 405: _not_served},
     )

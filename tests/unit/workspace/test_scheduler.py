@@ -53,7 +53,7 @@ class World:
             raise invalid("none")
         return self.jobs[job_id]
 
-    def all(self) -> list[Job]:
+    def triggered(self) -> list[Job]:
         """All."""
         return list(self.jobs.values())
 

@@ -24,7 +24,7 @@ class Fleet(Protocol):
     def open(self) -> None:
         """Begin to keep warm drivers."""
 
-    def acquire(self, spec: Any, pool: str | None = None) -> Any:
+    def acquire(self, spec: Any) -> Any:
         """A fresh driver. Raise DriverFailed."""
 
     def adopt(self, spec: Any) -> Any:
@@ -50,6 +50,14 @@ class Clusters(ClusterDirectory, Protocol):
         """The clusters that a run made for itself and that still live: key → id."""
 
 
+May = Callable[[str, str, str], None]
+"""Kind and id of an object, and a level: raises ApiError where the run's user does not hold that level on it."""
+
+
+def everything(kind: str, object_id: str, level: str) -> None:
+    """Of a run that may do everything."""
+
+
 def no_warehouses(warehouse_id: str) -> str:
     """The cluster of a warehouse, where there are none. Raise ApiError."""
     raise missing(f"SQL warehouse {warehouse_id} does not exist.")
@@ -57,7 +65,8 @@ def no_warehouses(warehouse_id: str) -> str:
 
 class RunClusters:
     """The clusters of one run. `folder` is the run's: each job cluster's logs and event log are kept there.
-    `warehouse` gives the cluster of a SQL warehouse, if the run's user may use it; it may raise ApiError."""
+    `warehouse` gives the cluster of a SQL warehouse, if the run's user may use it; it may raise ApiError. `may`
+    says what else that user may use."""
 
     def __init__(
         self,
@@ -68,8 +77,9 @@ class RunClusters:
         folder: Path,
         repair: int = 0,
         warehouse: Callable[[str], str] = no_warehouses,
+        may: May = everything,
     ) -> None:
-        self._warehouse = warehouse
+        self._warehouse, self._may = warehouse, may
         self._clusters, self._run_id, self._creator, self._folder = clusters, run_id, creator, folder
         self.shared: dict[str, Mapping[str, Any]] = {entry["job_cluster_key"]: entry["new_cluster"] for entry in shared}
         # Each repair has clusters of its own; what those before it wrote is kept beside theirs.
@@ -91,6 +101,8 @@ class RunClusters:
         name = settings.get("job_cluster_key")
         if settings.get("existing_cluster_id"):
             cluster_id = str(settings["existing_cluster_id"])
+            ended = self._clusters.state(cluster_id) in ("TERMINATING", "TERMINATED")
+            self._may("clusters", cluster_id, "CAN_RESTART" if ended else "CAN_ATTACH_TO")
         elif name:
             cluster_id = self._made_as(name, self.shared[name])
         elif "new_cluster" not in settings:
@@ -138,6 +150,9 @@ class RunClusters:
             # One that has died is not used again: another attempt gets another one.
             if key in self._made and self._clusters.state(self._made[key]) not in ("TERMINATING", "TERMINATED"):
                 return self._made[key]
+            for field in ("instance_pool_id", "driver_instance_pool_id"):
+                if spec.get(field):
+                    self._may("instance-pools", str(spec[field]), "CAN_ATTACH_TO")
             cluster_id = f"{self._run_id:04d}-{uuid.uuid4().hex[:12]}"
             self._made[key] = cluster_id
             self._clusters.create(

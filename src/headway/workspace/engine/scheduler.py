@@ -31,8 +31,8 @@ class Jobs(Protocol):
     def job(self, job_id: int) -> Any:
         """A job, with `settings`. Raise ApiError."""
 
-    def all(self) -> Any:
-        """Every job."""
+    def triggered(self) -> Any:
+        """Every job that may have a trigger."""
 
     def trigger_state(self, job_id: int) -> dict[str, Any]:
         """What its trigger remembered last."""
@@ -71,7 +71,7 @@ class Scheduler:
 
     def start(self) -> None:
         """Take up the triggers of all jobs."""
-        for job in self._jobs.all():
+        for job in self._jobs.triggered():
             self.changed(job.job_id)
 
     def changed(self, job_id: int) -> None:

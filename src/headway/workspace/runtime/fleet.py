@@ -44,7 +44,7 @@ class DriverFleet:
         if self._wanted:
             self._refiller.start()
 
-    def acquire(self, spec: DriverSpec, pool: str | None = None) -> Driver:
+    def acquire(self, spec: DriverSpec) -> Driver:
         """A fresh driver for `spec`. Raise DriverFailed where it does not start.
 
         One that stands by is used where runtime, memory and cores are the same and every Spark setting can be
@@ -68,7 +68,7 @@ class DriverFleet:
     def adopt(self, spec: DriverSpec) -> Driver:
         """The driver that an earlier process left in the spec's folder. Raise DriverFailed where none answers there."""
         driver = Driver.adopt(spec, self._cache)
-        driver.session_settings = _session_settings(spec)
+        driver.session_settings = session_settings(spec)
         with self._changed:
             self._taken.add(driver)
         return driver
@@ -100,7 +100,7 @@ class DriverFleet:
             and spec.quick
             and not spec.env
             and spec.executors is None
-            and _session_settings(spec) == spec.spark_conf
+            and session_settings(spec) == spec.spark_conf
         )
 
     def _refill(self) -> None:
@@ -132,7 +132,7 @@ class DriverFleet:
                 driver.stop()
 
 
-def _session_settings(spec: DriverSpec) -> dict[str, str]:
+def session_settings(spec: DriverSpec) -> dict[str, str]:
     """Those of a driver's settings that a running session can take."""
     return {
         key: value

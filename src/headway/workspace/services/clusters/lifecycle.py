@@ -24,12 +24,12 @@ logger = logging.getLogger(__name__)
 
 
 class Drivers(Protocol):
-    """Where drivers come from (`runtime.fleet.DriverFleet`, instance pools)."""
+    """Where drivers come from (the instance pools, over `runtime.fleet.DriverFleet`)."""
 
     def acquire(self, spec: DriverSpec, pool: str | None = None) -> Any:
         """A fresh driver. Raise DriverFailed."""
 
-    def adopt(self, spec: DriverSpec) -> Any:
+    def adopt(self, spec: DriverSpec, pool: str | None = None) -> Any:
         """The driver that lives in the spec's folder, started by an earlier process. Raise DriverFailed."""
 
     def discard(self, driver: Any) -> None:
@@ -75,7 +75,7 @@ class Lifecycle:
             folder = Path(cluster.folder)
             try:
                 spec = self._plan(cluster, folder.name)
-                live.seat = Seat(self._drivers.adopt(spec))
+                live.seat = Seat(self._drivers.adopt(spec, model.pool_of(cluster.spec)))
             except (DriverFailed, ApiError) as failed:
                 message = f"The driver ended while the workspace was down: {failed.message}"
             else:
@@ -159,7 +159,7 @@ class Lifecycle:
                 live.starts += 1
                 name = f"{live.cluster_id}-{self._now()}-{live.starts}"
             spec = self._plan(cluster, name)
-            return self._drivers.acquire(spec, cluster.spec.get("instance_pool_id"))
+            return self._drivers.acquire(spec, model.pool_of(cluster.spec))
         except ApiError as error:
             raise DriverFailed("INVALID_ARGUMENT", error.message) from error
         except DriverFailed:

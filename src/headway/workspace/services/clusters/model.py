@@ -196,6 +196,12 @@ def _count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 100_000
 
 
+def pool_of(spec: Mapping[str, Any]) -> str | None:
+    """The instance pool that its driver comes from."""
+    found = spec.get("driver_instance_pool_id") or spec.get("instance_pool_id")
+    return None if found is None else str(found)
+
+
 def size(spec: Mapping[str, Any]) -> dict[str, Any]:
     """`cluster_size` of an event."""
     if "autoscale" in spec:

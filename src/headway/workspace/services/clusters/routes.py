@@ -74,7 +74,7 @@ class ClusterRoutes:
         given = dict(call.data)
         if "clone_from" in given:
             raise not_implemented("clone_from: this workspace does not copy the libraries of a cluster")
-        spec = self._checked(given)
+        spec = self._checked(call, given)
         if token is not None:
             found = self._store.of_token(token)
             if found is not None:
@@ -95,7 +95,7 @@ class ClusterRoutes:
     def edit(self, call: Call) -> Data:
         """Another spec in the place of the old one; a running cluster is restarted with it."""
         cluster = self._own(call)
-        self._supervisor.edit(cluster.cluster_id, self._checked(call.data), call.user)
+        self._supervisor.edit(cluster.cluster_id, self._checked(call, call.data), call.user)
         return {}
 
     def update(self, call: Call) -> Data:
@@ -105,7 +105,7 @@ class ClusterRoutes:
         if not isinstance(given, dict):
             raise malformed("Could not parse request object: Expected object for field cluster")
         spec = model.merged(cluster.spec, text(call.data, "update_mask"), given)
-        self._supervisor.edit(cluster.cluster_id, self._checked(spec), call.user)
+        self._supervisor.edit(cluster.cluster_id, self._checked(call, spec), call.user)
         return {}
 
     def start(self, call: Call) -> Data:
@@ -211,9 +211,12 @@ class ClusterRoutes:
             raise invalid(f"Cluster {cluster.cluster_id} is that of a SQL warehouse: change or delete the warehouse")
         return cluster
 
-    def _checked(self, given: Data) -> Data:
+    def _checked(self, call: Call, given: Data) -> Data:
         spec = model.checked_spec(given)
         self._catalogue.check(spec)
+        for name in ("instance_pool_id", "driver_instance_pool_id"):
+            if spec.get(name):
+                call.require("instance-pools", spec[name], "CAN_ATTACH_TO")
         return spec
 
     def _json(self, cluster: Cluster) -> Data:

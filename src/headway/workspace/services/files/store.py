@@ -3,16 +3,19 @@
 import os
 import shutil
 import uuid
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from sqlalchemy import Connection, Engine, delete, insert, or_, select, update
+from sqlalchemy import Connection, Engine, delete, insert, or_, select
 
 from headway.workspace.clock import now_ms
-from headway.workspace.database import objects
+from headway.workspace.database import Reader, objects
 from headway.workspace.errors import ApiError, invalid, missing
 from headway.workspace.paths import confined, normalised
 from headway.workspace.services.files.model import ENDINGS, WorkspaceObject
+from headway.workspace.writing import Writer
 
 
 def _escaped(text: str) -> str:
@@ -22,8 +25,9 @@ def _escaped(text: str) -> str:
 class FilesStore:
     """Objects by path. Paths may begin with `/Workspace`, which is the same tree."""
 
-    def __init__(self, engine: Engine, root: Path, drafts: Path) -> None:
+    def __init__(self, engine: Engine, root: Path, drafts: Path, writer: Writer | None = None) -> None:
         self._engine, self._root, self._drafts = engine, root, drafts
+        self._reader, self._writer = Reader(engine), writer or Writer(engine)
         for folder in (root, drafts):
             folder.mkdir(parents=True, exist_ok=True)
 
@@ -43,27 +47,24 @@ class FilesStore:
         name = self.name(path)
         if name == "/":
             return WorkspaceObject(0, "/", "DIRECTORY", None, 0, 0)
-        with self._engine.connect() as connection:
-            row = connection.execute(select(objects).where(objects.c.path == name)).one_or_none()
-        return None if row is None else self._object(row)
+        found = self._reader.rows("select * from objects where path = ?", name)
+        return self._object(dict(found[0])) if found else None
 
     def by_id(self, object_id: int) -> WorkspaceObject:
         """What has that id. Raise ApiError RESOURCE_DOES_NOT_EXIST."""
         if object_id == 0:
             return self.get("/")
-        with self._engine.connect() as connection:
-            row = connection.execute(select(objects).where(objects.c.object_id == object_id)).one_or_none()
-        if row is None:
+        found = self._reader.rows("select * from objects where object_id = ?", object_id)
+        if not found:
             raise missing(f"Workspace object {object_id} does not exist.")
-        return self._object(row)
+        return self._object(dict(found[0]))
 
-    def _object(self, row: object) -> WorkspaceObject:
-        found = WorkspaceObject(**row._mapping)  # type: ignore[attr-defined]
+    def _object(self, row: Mapping[str, Any]) -> WorkspaceObject:
+        found = WorkspaceObject(**row)
         if found.object_type in ("DIRECTORY", "REPO"):
             return found
         local = self.local(found)
-        size = local.stat().st_size if local.exists() else 0
-        return WorkspaceObject(**{**row._mapping, "size": size})  # type: ignore[attr-defined]
+        return replace(found, size=local.stat().st_size if local.exists() else 0)
 
     def local(self, found: WorkspaceObject) -> Path:
         """The file behind an object."""
@@ -80,7 +81,7 @@ class FilesStore:
         deeper = objects.c.path.like(_escaped(base) + "/%/%", escape="\\")
         with self._engine.connect() as connection:
             rows = connection.execute(select(objects).where(below, ~deeper).order_by(objects.c.path)).all()
-        return [self._object(row) for row in rows]
+        return [self._object(dict(row._mapping)) for row in rows]
 
     def read(self, found: WorkspaceObject) -> bytes:
         """An object's content."""
@@ -106,25 +107,28 @@ class FilesStore:
         try:
             with draft.open("xb") as target:
                 shutil.copyfileobj(content, target, 1 << 20)
-            with self._engine.begin() as connection:
-                self._check_parent(connection, name)
-                row = connection.execute(select(objects).where(objects.c.path == name)).one_or_none()
-                old = None if row is None else self._replaced(WorkspaceObject(**row._mapping), object_type, overwrite)
+            with self._writer.alone() as connection:
+                row = self._there(connection, name)
+                old = None if row is None else self._replaced(WorkspaceObject(**row), object_type, overwrite)
+                now = now_ms()
                 if row is None:
-                    self._add(connection, name, object_type, language, creator)
+                    made = self._add(connection, name, object_type, language, creator, now)
+                    found = WorkspaceObject(made, name, object_type, language, now, now, creator=creator)
                 else:
-                    changed = {"language": language, "modified_ms": now_ms()}
-                    connection.execute(update(objects).where(objects.c.path == name).values(changed))
-                local = self.local(WorkspaceObject(0, name, object_type, language, 0, 0))
+                    changed = "update objects set language = ?, modified_ms = ? where path = ?"
+                    connection.exec_driver_sql(changed, (language, now, name))
+                    found = WorkspaceObject(**{**row, "language": language, "modified_ms": now})
+                local = self.local(found)
                 if old != local and os.path.lexists(local):
                     raise ApiError("RESOURCE_ALREADY_EXISTS", f"{name} already exists.")
                 local.parent.mkdir(parents=True, exist_ok=True)
+                size = draft.stat().st_size
                 os.replace(draft, local)
                 if old is not None and old != local:
                     old.unlink(missing_ok=True)
+                return replace(found, size=size)
         finally:
             draft.unlink(missing_ok=True)
-        return self.get(name)
 
     def _replaced(self, before: WorkspaceObject, object_type: str, overwrite: bool) -> Path:
         """The file that a new one takes the place of. Raise ApiError where it may not."""
@@ -134,23 +138,24 @@ class FilesStore:
             raise invalid(f"{before.path} is a {before.object_type}, not a {object_type}")
         return self.local(before)
 
-    def _check_parent(self, connection: Connection, name: str) -> None:
+    def _there(self, connection: Connection, name: str) -> dict[str, Any] | None:
+        """The row of what is at a path. Raise ApiError where its folder is missing, or is none."""
         parent = name.rpartition("/")[0]
-        if not parent:
-            return
-        kind = connection.execute(select(objects.c.object_type).where(objects.c.path == parent)).scalar()
-        if kind is None:
-            raise missing(f"The parent folder ({parent}) does not exist.")
-        if kind not in ("DIRECTORY", "REPO"):
-            raise invalid(f"{parent} is not a directory")
+        rows = connection.exec_driver_sql("select * from objects where path in (?, ?)", (name, parent))
+        found = {row.path: dict(row._mapping) for row in rows}
+        if parent:
+            if parent not in found:
+                raise missing(f"The parent folder ({parent}) does not exist.")
+            if found[parent]["object_type"] not in ("DIRECTORY", "REPO"):
+                raise invalid(f"{parent} is not a directory")
+        return found.get(name)
 
     def _add(
-        self, connection: Connection, name: str, object_type: str, language: str | None, creator: str | None
-    ) -> None:
-        now = now_ms()
+        self, connection: Connection, name: str, object_type: str, language: str | None, creator: str | None, now: int
+    ) -> int:
         row = {"path": name, "object_type": object_type, "language": language, "created_ms": now, "modified_ms": now}
         row["creator"] = creator
-        connection.execute(insert(objects).values(row))
+        return int(connection.execute(insert(objects).values(row)).inserted_primary_key[0])  # type: ignore[index]
 
     def mkdirs(self, path: str, creator: str | None = None) -> None:
         """Make a folder and those above it."""
@@ -158,12 +163,12 @@ class FilesStore:
         local = confined(self._root, name)
         parts = name.strip("/").split("/") if name != "/" else []
         paths = ["/" + "/".join(parts[:count]) for count in range(1, len(parts) + 1)]
-        with self._engine.begin() as connection:
+        with self._writer.alone() as connection:
             query = select(objects.c.path, objects.c.object_type).where(objects.c.path.in_(paths))
             known = {row.path: row.object_type for row in connection.execute(query)}
             for part in paths:
                 if part not in known:
-                    self._add(connection, part, "DIRECTORY", None, creator)
+                    self._add(connection, part, "DIRECTORY", None, creator, now_ms())
                 elif known[part] not in ("DIRECTORY", "REPO"):
                     raise ApiError("RESOURCE_ALREADY_EXISTS", f"{part} already exists and is not a directory.")
             try:
@@ -181,7 +186,7 @@ class FilesStore:
             raise ApiError("DIRECTORY_NOT_EMPTY", f"Folder ({found.path}) is not empty")
         below = objects.c.path.like(_escaped(found.path) + "/%", escape="\\")
         local = self.local(found)
-        with self._engine.begin() as connection:
+        with self._writer.alone() as connection:
             connection.execute(delete(objects).where(or_(objects.c.path == found.path, below)))
             if found.object_type in ("DIRECTORY", "REPO"):
                 shutil.rmtree(local, ignore_errors=True)

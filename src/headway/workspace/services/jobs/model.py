@@ -12,6 +12,7 @@ from headway.workspace.services.jobs.kinds import KINDS
 
 Settings = dict[str, Any]
 
+_EXPANDED = ("tasks", "job_clusters", "parameters", "environments")
 MAX_TASKS = 1000
 MAX_TASKS_BEFORE_2_2 = 100
 
@@ -33,10 +34,11 @@ class Job:
 
     def to_json(self, *, tasks: bool = True) -> dict[str, Any]:
         """As `jobs/get` answers it, with defaults filled in; without `tasks` as an element of `jobs/list`."""
-        settings = with_defaults(self.settings)
-        if not tasks:
-            for name in ("tasks", "job_clusters", "parameters", "environments"):
-                settings.pop(name, None)
+        if tasks:
+            settings = with_defaults(self.settings)
+        else:
+            settings = with_defaults({key: value for key, value in self.settings.items() if key not in _EXPANDED})
+            del settings["tasks"]
         return {
             "job_id": self.job_id,
             "creator_user_name": self.creator,

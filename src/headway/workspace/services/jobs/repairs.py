@@ -13,7 +13,7 @@ from headway.workspace.errors import ApiError, invalid
 from headway.workspace.services.jobs.model import Settings
 from headway.workspace.services.jobs.runs import Repair, Run
 from headway.workspace.services.jobs.tables import repairs
-from headway.workspace.services.jobs.writing import Writer
+from headway.workspace.writing import Writer
 
 _END = (
     "life_cycle_state", "result_state", "state_message", "termination_code", "started_ms", "execution_ms", "ended_ms",

@@ -36,8 +36,8 @@ class JobRoutes:
                 Endpoint("POST", f"/jobs/{name}", handler, VERSIONS, None if name == "create" else manage)
                 for name, handler in posts.items()
             ),
-            Endpoint("GET", "/jobs/get", self.get, VERSIONS, view),
-            Endpoint("GET", "/jobs/list", self.list, VERSIONS),
+            Endpoint("GET", "/jobs/get", self.get, VERSIONS, view, quick=True),
+            Endpoint("GET", "/jobs/list", self.list, VERSIONS, quick=True),
         ]
 
     def checked(self, settings: Mapping[str, Any], version: str) -> model.Settings:

@@ -43,6 +43,7 @@ class RunEngine(Protocol):
 
 
 Checked = Callable[[Mapping[str, Any], str], model.Settings]
+_QUICK = ("runs/get",)
 
 
 class RunRoutes:
@@ -82,7 +83,10 @@ class RunRoutes:
         ]
         return [
             *(Endpoint("POST", f"/jobs/{name}", handler, VERSIONS, need) for name, handler, need in posts),
-            *(Endpoint("GET", f"/jobs/{name}", handler, VERSIONS, need) for name, handler, need in gets),
+            *(
+                Endpoint("GET", f"/jobs/{name}", handler, VERSIONS, need, quick=name in _QUICK)
+                for name, handler, need in gets
+            ),
         ]
 
     # starting

@@ -1,25 +1,27 @@
 """The table of runs and task runs: what the engine changes and the API tells."""
 
+import json
+import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, Select, delete, func, insert, or_, select, update
 
 from headway.workspace.clock import now_ms
-from headway.workspace.database import runs
+from headway.workspace.database import Reader, runs
 from headway.workspace.errors import invalid
 from headway.workspace.runtime.tasks import NotebookRun
 from headway.workspace.services.jobs.model import Settings
 from headway.workspace.services.jobs.runs import ACTIVE, Run
 from headway.workspace.services.jobs.tables import repairs
-from headway.workspace.services.jobs.writing import Writer
+from headway.workspace.writing import Writer
 
 
 class RunStore:
     """Runs by id."""
 
     def __init__(self, engine: Engine, writer: Writer) -> None:
-        self._engine, self._writer = engine, writer
+        self._engine, self._writer, self._reader = engine, writer, Reader(engine)
 
     # making
 
@@ -156,19 +158,16 @@ class RunStore:
 
     def run(self, run_id: int) -> Run:
         """Raise ApiError."""
-        with self._engine.connect() as connection:
-            row = connection.execute(select(runs).where(runs.c.run_id == run_id)).one_or_none()
-        if row is None:
+        found = self._reader.rows("select * from runs where run_id = ?", run_id)
+        if not found:
             raise invalid(f"Run {run_id} does not exist.")
-        return _run(row)
+        return _read(found[0])
 
     def tasks(self, run_id: int, *, history: bool = False) -> list[Run]:
         """The latest attempt of each task of a run (of each iteration of a for-each task's run), in the order of the
         job; with `history` every attempt."""
-        query = select(runs).where(runs.c.parent_id == run_id)
-        if not history:
-            query = query.where(runs.c.latest)
-        found = self._all(query)
+        query = "select * from runs where parent_id = ? and (latest or ?)"
+        found = [_read(row) for row in self._reader.rows(query, run_id, history)]
         return sorted(found, key=lambda run: (run.original_id or run.run_id, run.attempt))
 
     def named(self, run_ids: Sequence[int]) -> list[Run]:
@@ -275,6 +274,15 @@ class RunStore:
 def _insert(connection: Connection, row: Mapping[str, Any]) -> int:
     made = connection.execute(insert(runs).values(row)).inserted_primary_key
     return int(made[0])  # type: ignore[index]
+
+
+_JSON = ("settings", "parameters", "output", "details")
+
+
+def _read(row: sqlite3.Row) -> Run:
+    values = {**dict(row), **{name: json.loads(row[name]) for name in _JSON}}
+    values["latest"] = bool(values["latest"])
+    return Run(**values)
 
 
 def _run(row: Row[Any]) -> Run:

@@ -1,24 +1,29 @@
 """The table of jobs."""
 
+import json
+import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Engine, Row, delete, func, insert, select, update
+from sqlalchemy import Engine, delete, insert, select
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from headway.workspace.clock import now_ms
-from headway.workspace.database import jobs
+from headway.workspace.database import Reader, jobs
 from headway.workspace.errors import invalid
 from headway.workspace.services.jobs.model import Job, Settings
 from headway.workspace.services.jobs.tables import trigger_states
-from headway.workspace.services.jobs.writing import Writer
+from headway.workspace.writing import Writer
+
+_READ = "select job_id, creator, created_ms, settings from jobs"
+TRIGGERS = ("schedule", "continuous", "trigger")
 
 
 class JobStore:
     """Jobs by id."""
 
     def __init__(self, engine: Engine, writer: Writer) -> None:
-        self._engine, self._writer = engine, writer
+        self._engine, self._writer, self._reader = engine, writer, Reader(engine)
 
     def create(self, creator: str, settings: Settings, idempotency_token: str | None) -> tuple[int, bool]:
         """Keep a new job. Return its id and whether it is new: the same token gives the same job again."""
@@ -43,17 +48,16 @@ class JobStore:
 
     def job(self, job_id: int) -> Job:
         """Raise ApiError."""
-        with self._engine.connect() as connection:
-            row = connection.execute(select(jobs).where(jobs.c.job_id == job_id)).one_or_none()
-        if row is None:
+        found = self._reader.rows(f"{_READ} where job_id = ?", job_id)
+        if not found:
             raise invalid(f"Job {job_id} does not exist.")
-        return _job(row)
+        return _job(found[0])
 
     def replace(self, job_id: int, settings: Settings) -> None:
         """Put new settings in the place of a job's old ones. Raise ApiError where there is no such job."""
-        query = update(jobs).where(jobs.c.job_id == job_id)
-        values = {"settings": settings, "name": settings.get("name", "Untitled")}
-        if self._writer.write(lambda connection: connection.execute(query.values(values)).rowcount) == 0:
+        query = "update jobs set settings = ?, name = ? where job_id = ?"
+        values = (json.dumps(settings), settings.get("name", "Untitled"), job_id)
+        if self._writer.write(lambda connection: connection.exec_driver_sql(query, values).rowcount) == 0:
             raise invalid(f"Job {job_id} does not exist.")
 
     def delete(self, job_id: int) -> None:
@@ -68,18 +72,15 @@ class JobStore:
 
     def jobs(self, name: str | None, before: int | None, limit: int, offset: int = 0) -> list[Job]:
         """The newest jobs with ids below `before`, with exactly that name where one is given (case does not count)."""
-        query = select(jobs).order_by(jobs.c.job_id.desc()).limit(limit).offset(offset)
-        if name is not None:
-            query = query.where(func.lower(jobs.c.name) == name.lower())
-        if before is not None:
-            query = query.where(jobs.c.job_id < before)
-        with self._engine.connect() as connection:
-            return [_job(row) for row in connection.execute(query)]
+        named = "and lower(name) = ?" if name is not None else ""
+        values = [2**63 - 1 if before is None else before, *([name.lower()] if name is not None else []), limit, offset]
+        query = f"{_READ} where job_id < ? {named} order by job_id desc limit ? offset ?"
+        return [_job(row) for row in self._reader.rows(query, *values)]
 
-    def all(self) -> Sequence[Job]:
-        """Every job, oldest first."""
-        with self._engine.connect() as connection:
-            return [_job(row) for row in connection.execute(select(jobs).order_by(jobs.c.job_id))]
+    def triggered(self) -> Sequence[Job]:
+        """The jobs that may start by themselves, oldest first. Of a hundred thousand others none is read."""
+        fields = " or ".join(f"json_type(settings, '$.{name}') is not null" for name in TRIGGERS)
+        return [_job(row) for row in self._reader.rows(f"{_READ} where {fields} order by job_id")]
 
     # what triggers remember
 
@@ -97,5 +98,5 @@ class JobStore:
         self._writer.write(lambda connection: connection.execute(query))
 
 
-def _job(row: Row[Any]) -> Job:
-    return Job(row.job_id, row.creator, row.created_ms, row.settings)
+def _job(row: sqlite3.Row) -> Job:
+    return Job(row["job_id"], row["creator"], row["created_ms"], json.loads(row["settings"]))

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from sqlalchemy import Engine, delete, insert, select
+from sqlalchemy import Engine, delete, insert
 
+from headway.workspace.database import Reader
 from headway.workspace.errors import ApiError, invalid, missing, not_implemented
 from headway.workspace.parsing import objects
 from headway.workspace.principals import Principal
@@ -31,7 +32,7 @@ class Permissions:
     source may stand for another kind (a run for its job, a path for what lies there): what it tells says which."""
 
     def __init__(self, engine: Engine, directory: Directory) -> None:
-        self._engine, self.directory = engine, directory
+        self._engine, self._reader, self.directory = engine, Reader(engine), directory
         self.sources: dict[str, Source] = {}
 
     def known(self, kind: str, object_id: str) -> Known:
@@ -46,21 +47,11 @@ class Permissions:
         found = [known]
         while found[-1].parent is not None and len(found) < _DEEPEST:
             found.append(self.known(*found[-1].parent))
-        with self._engine.connect() as connection:
-            return [
-                Standing(
-                    one,
-                    {
-                        row.principal_id: row.level
-                        for row in connection.execute(
-                            select(grants.c.principal_id, grants.c.level).where(
-                                grants.c.kind == one.kind, grants.c.object_id == one.object_id
-                            )
-                        )
-                    },
-                )
-                for one in found
-            ]
+        return [Standing(one, self._grants_on(one)) for one in found]
+
+    def _grants_on(self, known: Known) -> dict[int, str]:
+        query = "select principal_id, level from grants where kind = ? and object_id = ?"
+        return {row["principal_id"]: row["level"] for row in self._reader.rows(query, known.kind, known.object_id)}
 
     def check(self, principal: Principal, kind: str, object_id: str, level: str) -> None:
         """Raise ApiError PERMISSION_DENIED where the principal lacks that level, or what the source raises."""

@@ -5,7 +5,8 @@ to write takes along all that waits (group commit).
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Engine
@@ -41,6 +42,12 @@ class Writer:
         if mine.error is not None:
             raise mine.error
         return mine.result
+
+    @contextmanager
+    def alone(self) -> Iterator[Connection]:
+        """A transaction of its own, in turn with the others: for what does more than write to the database."""
+        with self._turn, self._engine.begin() as connection:
+            yield connection
 
     def _commit(self, batch: list[_Waiting]) -> None:
         try:
