@@ -125,6 +125,8 @@ class ClusterRoutes:
         if len(size) != 1:
             raise invalid("Exactly one of num_workers and autoscale must be given")
         model.check_size(size)
+        spec = self._store.get(cluster_id).spec
+        self._catalogue.check({key: spec[key] for key in spec if key not in ("num_workers", "autoscale")} | size)
         self._supervisor.resize(cluster_id, size, call.user)
         return {}
 
