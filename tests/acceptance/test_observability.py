@@ -57,8 +57,11 @@ def test_a_run_is_seen_while_it_goes_and_after(workspace: Status, client: Worksp
         page(workspace, client, f"{base}/api/v1/applications/{application['id']}/executors").json()[0]["id"] == "driver"
     )
     client.dbfs.put("dbfs:/observed/go", contents="", overwrite=True)
-    until(lambda: client.jobs.get_run(run_id).state.result_state, 120)  # type: ignore[union-attr]
-    assert "parquet at" in page(workspace, client, f"{base}/SQL/").text
+    ended = until(lambda: client.jobs.get_run(run_id).state.result_state, 120)  # type: ignore[union-attr]
+    assert ended.value == "SUCCESS"
+    assert "parquet at" in page(workspace, client, f"{base}/jobs/").text
+    (query,) = page(workspace, client, f"{base}/api/v1/applications/{application['id']}/sql").json()
+    assert (query["status"], "parquet at" in query["description"]) == ("COMPLETED", True)
     # Its figures, as a person asks for them.
     command = [sys.executable, "-m", "headway.cli", "workspace", "metrics", str(run_id), "--data", str(workspace.data)]
     done = subprocess.run([*command, "--output", "json"], check=True, capture_output=True, text=True)
@@ -74,7 +77,7 @@ def test_a_run_is_seen_while_it_goes_and_after(workspace: Status, client: Worksp
     past = page(workspace, client, f"{base}/")
     assert past.status_code == 200, past.text
     assert f'href="{base}/history/{application["id"]}/SQL/"' in past.text
-    assert "parquet at" in page(workspace, client, f"{base}/history/{application['id']}/SQL/").text
+    assert "parquet at" in past.text
     rest = page(workspace, client, f"{base}/api/v1/applications/{application['id']}/jobs").json()
     assert [job["status"] for job in rest] == ["SUCCEEDED"] * len(rest) != []
     assert page(workspace, client, f"{base}/history/local-1/jobs/").status_code == 404
