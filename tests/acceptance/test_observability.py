@@ -59,16 +59,20 @@ def test_a_run_is_seen_while_it_goes_and_after(workspace: Status, client: Worksp
     client.dbfs.put("dbfs:/observed/go", contents="", overwrite=True)
     ended = until(lambda: client.jobs.get_run(run_id).state.result_state, 120)  # type: ignore[union-attr]
     assert ended.value == "SUCCESS"
-    assert "parquet at" in page(workspace, client, f"{base}/jobs/").text
-    (query,) = page(workspace, client, f"{base}/api/v1/applications/{application['id']}/sql").json()
-    assert (query["status"], "parquet at" in query["description"]) == ("COMPLETED", True)
+    # The jobs of a run carry its name.
+    name = f"run-{client.jobs.get_run(run_id).tasks[0].run_id}-0"  # type: ignore[index]
+    assert name in page(workspace, client, f"{base}/jobs/").text
+    queries = page(workspace, client, f"{base}/api/v1/applications/{application['id']}/sql").json()
+    assert "COMPLETED" in [query["status"] for query in queries if query["description"] == name]
     # Its figures, as a person asks for them.
     command = [sys.executable, "-m", "headway.cli", "workspace", "metrics", str(run_id), "--data", str(workspace.data)]
     done = subprocess.run([*command, "--output", "json"], check=True, capture_output=True, text=True)
     metrics = json.loads(done.stdout)["metrics"]
     assert (metrics["output_records"], metrics["shuffle_write_records"]) == (1000, 1000)
     assert metrics["executor_run_ms"] > 0
-    assert "watched" in subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert told.startswith("watched: ")
+    assert "shuffle write" in told
     driver = do("GET", "/api/2.1/headway/clusters/logs", query={"cluster_id": cluster_id, "file": "log4j"})["logs"]
     assert "Running Spark version" in driver
     # After its driver has ended.
@@ -77,7 +81,7 @@ def test_a_run_is_seen_while_it_goes_and_after(workspace: Status, client: Worksp
     past = page(workspace, client, f"{base}/")
     assert past.status_code == 200, past.text
     assert f'href="{base}/history/{application["id"]}/SQL/"' in past.text
-    assert "parquet at" in past.text
+    assert name in past.text
     rest = page(workspace, client, f"{base}/api/v1/applications/{application['id']}/jobs").json()
     assert [job["status"] for job in rest] == ["SUCCEEDED"] * len(rest) != []
     assert page(workspace, client, f"{base}/history/local-1/jobs/").status_code == 404
