@@ -1,7 +1,9 @@
 # The everyday commands. Each sets up .venv by itself; nothing is done twice.
-# Variables: DEMO_ARGS (`make demo DEMO_ARGS=--keep`), TEST_ARGS (`make test TEST_ARGS=tests/api`).
+# Variables: DEMO_ARGS (`make demo DEMO_ARGS=--keep`), TEST_ARGS (`make test TEST_ARGS=tests/api`), WORKERS (processes that
+# share the tests; 0 to see them run one by one in this one).
 
 PYTHON ?= python3
+WORKERS ?= 2
 BIN := .venv/bin
 PY_FOLDERS := src tests bench tools examples
 
@@ -22,7 +24,7 @@ demo: setup ## a real Spark application from git commits to production jobs, fiv
 	@$(BIN)/headway demo $(DEMO_ARGS)
 
 test: setup ## every test: real Spark, real git, the S3 protocol, the official SDK
-	@$(BIN)/pytest -q $(TEST_ARGS)
+	@$(BIN)/pytest -q -n $(WORKERS) --dist loadgroup $(TEST_ARGS)
 
 bench: setup ## figures as ratios, in build/bench.json
 	@$(BIN)/python -m bench

@@ -1,4 +1,7 @@
-"""Deploys of many jobs beside a plain sequential script that does it the seed's way; same workspace, same run."""
+"""Deploys of many jobs beside a plain sequential script that does it the seed's way; same workspace, same run.
+
+The workspace is a process of its own, as it is for users.
+"""
 
 import sys
 import tempfile
@@ -23,7 +26,8 @@ from headway.delivery.deploying import Target, change
 from headway.delivery.ledger import Ledger
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from support.served_workspace import KEY, Served, serving
+from support.served_process import Place, serving_apart
+from support.served_workspace import KEY
 
 SIZES = (10, 100, 1000)
 TOML = """
@@ -84,7 +88,7 @@ class Calls:
 class Deploys:
     """An application of `size` jobs."""
 
-    def __init__(self, served: Served, folder: Path, size: int) -> None:
+    def __init__(self, served: Place, folder: Path, size: int) -> None:
         self.name = f"fleet-{size}"
         jobs = "".join(JOB.format(number=number, spark=KEY) for number in range(size))
         texts = Files(TOML.format(name=self.name, host=served.url), {"jobs/j.yml": f"resources:\n  jobs:{jobs}"})
@@ -145,7 +149,7 @@ def measure(say: Callable[[str], None], sizes: tuple[int, ...] = SIZES) -> list[
         folder = Path(scratch)
         for size in sizes:
             # A workspace of its own each, so that no size lists another's jobs.
-            with serving(folder / f"workspace-{size}") as served:
+            with serving_apart(folder / f"workspace-{size}") as served:
                 fleet = Deploys(served, folder / f"store-{size}", size)
                 created = fleet.deploy(1)
                 sequential = fleet.sequentially(2)

@@ -2,8 +2,14 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+# What shares a driver, a workspace or a browser is run by one worker, one after the other, the longest first: two
+# workers have at most two drivers of tests at a time.
+_TOGETHER = ("spark", "acceptance", "pipeline", "web", "contract", "api")
+_HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -16,3 +22,17 @@ def _own_configuration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
         del os.environ["HEADWAY_CONFIG"]
     else:
         os.environ["HEADWAY_CONFIG"] = before
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each test its group and bring the groups into their order; the tests of a group keep theirs."""
+    groups = {item: _group(item.path) for item in items}
+    items.sort(key=lambda item: _TOGETHER.index(groups[item]) if groups[item] in _TOGETHER else len(_TOGETHER))
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(groups[item]))
+
+
+def _group(path: Path) -> str:
+    parts = path.relative_to(_HERE).parts
+    return parts[0] if parts[0] in _TOGETHER else "/".join(parts)

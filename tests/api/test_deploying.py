@@ -1,139 +1,15 @@
 """Plan, apply, roll back against a served workspace through the official client, with a fault at every call."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
-from databricks.sdk.errors.platform import BadRequest
+from databricks.sdk.service.iam import AccessControlRequest, PermissionLevel
 
-from headway.adapters.clock import SystemClock
-from headway.adapters.databricks import connect
-from headway.adapters.filestore import FileStore
-from headway.core.application import Application
-from headway.core.configuration import Files, parse
 from headway.core.errors import HeadwayError
-from headway.core.events import ignore
 from headway.core.plan import desired
-from headway.core.release import Release, Version
-from headway.delivery.configuration import known_fields
-from headway.delivery.deploying import Target, Way, change, finish_interrupted, make_plan, resume
+from headway.delivery.deploying import Way, make_plan, resume
 from headway.delivery.gates import require_verified, verify
-from headway.delivery.ledger import Ledger
-from headway.delivery.observing import observe
-from support.served_workspace import KEY, Served
-
-TOML = """
-[app]
-name = "{name}"
-version = "1.0"
-spark = "4.3.0"
-[store]
-url = "file:///unused"
-[[artifact]]
-name = "jar"
-kind = "jar"
-builder = "command"
-command = "true"
-output = "x"
-[environments.stage]
-host = "{host}"
-token_env = "TOKEN"
-prefix = "stage-"
-[[environments.stage.gates]]
-kind = "run"
-jobs = ["{gated}"]
-"""
-JOB = """
-    {key}:
-      name: {name}-{key}
-      tasks:
-        - task_key: {task}
-          job_cluster_key: main
-          spark_jar_task: {{main_class_name: Main, parameters: ["${{release.version}}"]}}
-      job_clusters:
-        - job_cluster_key: main
-          new_cluster: {{spark_version: "{spark}", node_type_id: local.small}}
-"""
-
-
-class Killed(BaseException):
-    """As SIGKILL: nothing is caught, nothing is cleaned up."""
-
-
-@dataclass
-class Faults:
-    """Stands between the client and the workspace: counts writes, and makes the n-th one fail."""
-
-    do: Callable[..., Any]
-    fail_at: int | None = None
-    after: bool = False
-    writes: int = 0
-    kill_at: int | None = None
-
-    def __call__(self, method: str, *arguments: Any, **named: Any) -> Any:
-        """A call of the client."""
-        if method != "POST":
-            return self.do(method, *arguments, **named)
-        self.writes += 1
-        if self.kill_at is not None and self.writes >= self.kill_at:
-            raise Killed
-        broken = self.writes == self.fail_at
-        if broken and not self.after:
-            raise BadRequest("it broke before it was done")
-        answer = self.do(method, *arguments, **named)
-        if broken:
-            raise BadRequest("it was done, and the answer was lost")
-        return answer
-
-
-class Fleet:
-    """An application with jobs of the given keys, deployed to a served workspace."""
-
-    def __init__(self, served: Served, folder: Path, name: str) -> None:
-        self.served, self.name, self.store = served, name, FileStore(folder)
-
-    def target(self, *keys: str, task: str = "t") -> Target:
-        """Where to, with a definition for each of these jobs."""
-        jobs = "".join(JOB.format(key=key, name=self.name, spark=KEY, task=task) for key in keys)
-        toml = TOML.format(name=self.name, host=self.served.url, gated=keys[0])
-        app = parse(Files(toml, {"jobs/j.yml": f"resources:\n  jobs:{jobs}"}), {}, known_fields())
-        assert isinstance(app, Application), app
-        environment = app.environments["stage"]
-        connection = connect(environment, {"TOKEN": self.served.token})
-        connection.client.api_client.do = Faults(connection.client.api_client.do)  # type: ignore[method-assign]
-        ledger = Ledger(self.store, app.name, "stage")
-        return Target(app, environment, connection, ledger, self.store, SystemClock(), ignore)
-
-    def release(self, build: int) -> Release:
-        """A release without artifacts."""
-        at = "2026-01-01T00:00:00Z"
-        return Release(self.name, Version(1, 0, build), "c", "main", "s", "a", at, "4.3.0", "2.13", KEY, {}, ())
-
-    def deploy(self, target: Target, build: int) -> None:
-        """Bring the environment to a release, as `deploy` does once the artifacts are there."""
-        release = self.release(build)
-        with target.ledger.locked(target.clock) as hold:
-            finish_interrupted(target, hold)
-            change(target, release, desired(target.app, release, target.environment), hold)
-
-    def standing(self, target: Target) -> dict[str, Any]:
-        """The settings of every job, as the workspace has them."""
-        return {job.key: job.settings for job in observe(target.connection, target.app, target.environment)}
-
-
-def faults(target: Target) -> Faults:
-    """What stands between."""
-    found = target.connection.client.api_client.do
-    assert isinstance(found, Faults)
-    return found
-
-
-@pytest.fixture
-def fleet(served: Served, tmp_path: Path, request: pytest.FixtureRequest) -> Fleet:
-    """An application of its own for each test."""
-    return Fleet(served, tmp_path, f"app-{abs(hash(request.node.name)) % 10**8}")
+from support.delivered_fleet import Fleet, Killed, faults
 
 
 def test_deploying_again_writes_nothing(fleet: Fleet) -> None:
@@ -260,3 +136,27 @@ def test_a_gate_that_refuses_says_which_task_failed_and_is_recorded(fleet: Fleet
     assert verdict is not None
     assert not verdict.passed
     assert verdict.evidence[0]["result"] == "FAILED"
+
+
+def test_permissions_are_taken_back_by_the_release_that_declares_them_no_more(fleet: Fleet) -> None:
+    given = "\n      permissions: [{level: CAN_VIEW, group_name: users}]\n      tasks:"
+    target, without = fleet.target("a", edit=lambda text: text.replace("\n      tasks:", given)), fleet.target("a")
+
+    def groups() -> list[str | None]:
+        rights = fleet.served.client.permissions.get("jobs", str(target.ledger.state().jobs["a"]))
+        return [entry.group_name for entry in rights.access_control_list or []]
+
+    fleet.deploy(target, 1)
+    assert "users" in groups()
+    fleet.deploy(without, 2)
+    assert "users" not in groups()
+    writes = faults(without).writes
+    fleet.deploy(without, 2)
+    assert faults(without).writes == writes
+    fleet.served.client.permissions.update(
+        "jobs",
+        str(target.ledger.state().jobs["a"]),
+        access_control_list=[AccessControlRequest(group_name="users", permission_level=PermissionLevel.CAN_VIEW)],
+    )
+    fleet.deploy(without, 3)
+    assert "users" in groups(), "what we never gave is not ours to take"

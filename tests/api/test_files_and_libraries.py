@@ -4,13 +4,14 @@ import io
 import threading
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 import requests
 from databricks.sdk.errors import NotFound
-from databricks.sdk.service.workspace import ImportFormat, Language
+from databricks.sdk.service.workspace import ImportFormat, Language, ObjectType
 
 from support.served_workspace import Served
 
@@ -184,3 +185,18 @@ def test_nobody_gets_in_without_a_token(served: Served) -> None:
 def test_tokens_are_kept_hashed_and_readable_by_their_owner_only(served: Served) -> None:
     assert served.token.encode() not in (served.data / "workspace.db").read_bytes()
     assert (served.data / "admin-token").stat().st_mode & 0o777 == 0o600
+
+
+def test_one_path_may_be_made_by_many_at_once(served: Served) -> None:
+    client = served.client.workspace
+
+    def make(number: int) -> None:
+        client.mkdirs("/Shared/at/once")
+        client.upload(
+            "/Shared/at/once/note", io.BytesIO(b"%d" % number), format=ImportFormat.SOURCE, language=Language.PYTHON,
+            overwrite=True,
+        )  # fmt: skip
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(make, range(24)))
+    assert client.get_status("/Shared/at/once/note").object_type == ObjectType.NOTEBOOK

@@ -2,13 +2,15 @@
 deletions."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from headway.adapters.clock import SystemClock
 from headway.adapters.databricks import connect
-from headway.adapters.filestore import FileStore
-from headway.core.application import Application
+from headway.adapters.objectstore import ObjectStore
+from headway.adapters.stores import open_store
+from headway.core.application import Application, StoreSettings
 from headway.core.configuration import Files, parse
 from headway.core.events import ignore
 from headway.core.plan import ObservedJob, desired, orphans, plan_steps
@@ -74,22 +76,28 @@ def job_file(build: int) -> str:
     return text
 
 
+@lru_cache
+def _store(url: str) -> ObjectStore:
+    return open_store(StoreSettings(url))
+
+
 @dataclass(frozen=True)
 class Fleet:
     """The application's folder and store, and its releases. `served` is reached directly, without faults."""
 
     served: Served
     folder: Path
+    bucket: str = ""  # of an S3 server, as a URL; without it the store is a folder
 
     @property
-    def store(self) -> FileStore:
+    def store(self) -> ObjectStore:
         """Where releases and ledgers are."""
-        return FileStore(self.folder / "store")
+        return _store(self.bucket or (self.folder / "store").as_uri())
 
     def variables(self, host: str) -> dict[str, str]:
         """The environment of a deployer."""
         return {
-            "HEADWAY_STORE": (self.folder / "store").as_uri(),
+            "HEADWAY_STORE": self.bucket or (self.folder / "store").as_uri(),
             "HEADWAY_STAGE_HOST": host,
             "HEADWAY_STAGE_TOKEN": self.served.token,
             "HEADWAY_HTTP_TIMEOUT_SECONDS": "0.7",

@@ -1,4 +1,5 @@
-"""An HTTP proxy before a workspace that does one thing wrong at one call."""
+"""An HTTP proxy before a workspace that does one thing wrong at one call: or, as somebody who presses Ctrl-C at it,
+`interrupt`."""
 
 import http.client
 import os
@@ -9,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-Kind = Literal["kill before", "kill after", "429", "500", "timeout", "cut", "lost answer"]
+Kind = Literal["interrupt", "kill before", "kill after", "429", "500", "timeout", "cut", "lost answer"]
 KILLS: tuple[Kind, ...] = ("kill before", "kill after")
 FAULTS: tuple[Kind, ...] = ("429", "500", "timeout", "cut", "lost answer")
 
@@ -101,6 +102,8 @@ class FaultProxy:
                 handler.rfile.read(1)
                 handler.close_connection = True
             case _:
+                if kind == "interrupt":
+                    self._signal(signal.SIGINT)
                 status, headers, content = self._forward(handler, body)
                 if kind == "kill after":
                     self._kill(handler)
@@ -143,7 +146,10 @@ class FaultProxy:
         handler.connection.close()
 
     def _kill(self, handler: BaseHTTPRequestHandler) -> None:
+        self._signal(signal.SIGKILL)
+        self._close(handler)
+
+    def _signal(self, number: signal.Signals) -> None:
         assert self._known.wait(20), "nobody said whom to kill"
         assert self._victim is not None
-        os.kill(self._victim, signal.SIGKILL)
-        self._close(handler)
+        os.kill(self._victim, number)

@@ -1,8 +1,12 @@
 """Kill the deployer, or disturb it, at each of its calls; let somebody go on; look at the whole fleet."""
 
 import json
+import os
+import queue
+import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +20,8 @@ from chaos.proxy import FAULTS, KILLS, FaultProxy, Kind
 from support.served_workspace import serving
 
 REPORT = Path("build/chaos.json")
+# A point waits more than it works: for a process to start, for a pause to end.
+WORKERS = 2 * len(os.sched_getaffinity(0))
 
 
 @dataclass(frozen=True)
@@ -67,8 +73,10 @@ class Sweep:
     def __init__(self, fleet: Fleet, proxy: FaultProxy, deployers: Deployers) -> None:
         self.fleet, self.proxy, self.deployers = fleet, proxy, deployers
 
-    def _headway(self, arguments: Sequence[str]) -> int:
-        pid = self.deployers.start(arguments, self.fleet.folder / "app", self.fleet.variables(self.proxy.url))
+    def headway(self, *arguments: str, folder: Path | None = None) -> int:
+        """Run a command in the application's folder, or in another copy of it; return its exit status."""
+        place = folder or self.fleet.folder / "app"
+        pid = self.deployers.start(arguments, place, self.fleet.variables(self.proxy.url))
         self.proxy.aim(pid)
         return self.deployers.wait()
 
@@ -76,7 +84,7 @@ class Sweep:
         """How many calls the scenario makes when nothing is wrong."""
         self.fleet.stand_at(scenario.old)
         plan = self.proxy.arm()
-        self._headway(scenario.command)
+        self.headway(*scenario.command)
         stands = self.fleet.where(scenario.new)
         assert stands == f"1.0.{scenario.new}", f"undisturbed, {scenario.name} fails: {stands}\n{self.deployers.told()}"
         return len(plan.calls)
@@ -86,7 +94,7 @@ class Sweep:
         self.fleet.stand_at(scenario.old)
         began = time.monotonic()
         plan = self.proxy.arm(kind, at)
-        status = self._headway(scenario.command)
+        status = self.headway(*scenario.command)
         told = self.deployers.told()
         self.proxy.arm()
         recovery: tuple[str, ...] = ()
@@ -99,7 +107,7 @@ class Sweep:
                 wanted |= {f"1.0.{scenario.old}"}
             if recovery[0] == "deploy" and scenario.name != "deploy":
                 recovery = RECOVERIES[0]
-            self._headway(recovery)
+            self.headway(*recovery)
             told += self.deployers.told()
         stands = self.fleet.where(scenario.new, scenario.old)
         killed = status == -9 if kind in KILLS and plan.hit else True
@@ -119,14 +127,14 @@ class Sweep:
 
 
 @contextmanager
-def sweeping() -> Iterator[Sweep]:
-    """Everything set up, in a folder of its own."""
+def sweeping(bucket: str = "") -> Iterator[Sweep]:
+    """Everything set up, in a folder of its own; the store is a folder too, unless a bucket's URL is given."""
     with tempfile.TemporaryDirectory(prefix="headway-chaos-") as scratch:
         folder = Path(scratch)
         with serving(folder / "workspace", allow=("127.0.0.1",)) as served:
             proxy, deployers = FaultProxy(served.url), Deployers(folder)
             try:
-                fleet = Fleet(served, folder / "fleet")
+                fleet = Fleet(served, folder / "fleet", bucket)
                 fleet.prepare()
                 yield Sweep(fleet, proxy, deployers)
             finally:
@@ -134,14 +142,14 @@ def sweeping() -> Iterator[Sweep]:
                 proxy.close()
 
 
-def every_point(sweep: Sweep, every: int = 1) -> Iterator[Point]:
-    """Every `every`-th disturbance of every scenario."""
+def every_point(sweep: Sweep, every: int = 1, first: int = 0) -> Iterator[Point]:
+    """Every `every`-th disturbance of every scenario, beginning with number `first`."""
     number = 0
     for scenario in SCENARIOS:
         for at in range(1, sweep.calls(scenario) + 1):
             for kind in scenario.kinds:
                 number += 1
-                if number % every == 0:
+                if number % every == first:
                     yield sweep.point(scenario, kind, at)
 
 
@@ -164,17 +172,50 @@ def report(points: Sequence[Point], seconds: float) -> dict[str, object]:
     }
 
 
+def share(first: int, of: int) -> None:
+    """One worker's share of the sweep, with a workspace of its own: its points as JSON lines on standard output."""
+    with sweeping() as sweep:
+        for point in every_point(sweep, of, first):
+            sys.stdout.write(json.dumps(asdict(point)) + "\n")
+            sys.stdout.flush()
+
+
+def swept(workers: int) -> Iterator[Point]:
+    """Every point, by workers that run side by side: most of a point is waiting, for processes and for backoff. Raise
+    CalledProcessError where one of them fails."""
+    found: queue.Queue[Point | subprocess.Popen[str]] = queue.Queue()
+
+    def read(process: "subprocess.Popen[str]") -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            found.put(Point(**json.loads(line)))
+        process.wait()
+        found.put(process)
+
+    for first in range(workers):
+        command = [sys.executable, "-m", "chaos.sweep", str(first), str(workers)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        threading.Thread(target=read, args=(process,)).start()
+    while workers:
+        entry = found.get()
+        if isinstance(entry, Point):
+            yield entry
+            continue
+        workers -= 1
+        if entry.returncode:
+            raise subprocess.CalledProcessError(entry.returncode, entry.args)
+
+
 def main(say: Callable[[str], object] = sys.stderr.write) -> int:
     """The whole sweep; 1 unless all converged."""
     began = time.monotonic()
     points: list[Point] = []
-    with sweeping() as sweep:
-        for point in every_point(sweep):
-            points.append(point)
-            if not point.converged:
-                say(f"NOT CONVERGED {point.scenario}, {point.kind} at {point.at} ({point.call}): {point.stands}\n")
-            elif len(points) % 50 == 0:
-                say(f"chaos: {len(points)} points, {time.monotonic() - began:.0f} s\n")
+    for point in swept(WORKERS):
+        points.append(point)
+        if not point.converged:
+            say(f"NOT CONVERGED {point.scenario}, {point.kind} at {point.at} ({point.call}): {point.stands}\n")
+        elif len(points) % 50 == 0:
+            say(f"chaos: {len(points)} points, {time.monotonic() - began:.0f} s\n")
     found = report(points, time.monotonic() - began)
     REPORT.parent.mkdir(parents=True, exist_ok=True)
     REPORT.write_text(json.dumps(found, indent=1) + "\n")
@@ -183,4 +224,7 @@ def main(say: Callable[[str], object] = sys.stderr.write) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    if len(sys.argv) > 1:
+        share(int(sys.argv[1]), int(sys.argv[2]))
+    else:
+        sys.exit(main())

@@ -1,20 +1,30 @@
 """What the tests of the CI engine share: a database, a workspace, a server."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from headway.pipeline.database import Database, open_database
+from headway.pipeline.database import Database, connected, open_database
 from support.inbox import Inbox, taking
 from support.served_ci import Ci, copy_files
 from support.served_workspace import FunctionFleet, Served, serving
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty one with every table."""
+    path = tmp_path_factory.mktemp("database") / "headway.db"
+    open_database(f"sqlite:///{path}").engine.dispose()
+    return path
+
+
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
+def database(tmp_path: Path, migrated: Path) -> Iterator[Database]:
     """A new one in SQLite."""
-    opened = open_database(f"sqlite:///{tmp_path}/headway.db")
+    shutil.copy(migrated, tmp_path / "headway.db")
+    opened = Database(connected(f"sqlite:///{tmp_path}/headway.db"))
     yield opened
     opened.engine.dispose()
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from support.ports import free_port
 from support.served_ci import ENDED, Ci, Remote
 from support.served_workspace import Served, until
 
@@ -31,15 +32,14 @@ def test_a_server_killed_after_each_step_does_everything_once(tmp_path: Path, wo
     kills = tmp_path / "kills"
     kills.mkdir()
     variables = {"HEADWAY_TEST_KILLS": str(kills)}
-    ci = Ci(tmp_path / "ci", workspace, variables=variables, module="support.killed_server").start()
+    port = ("--port", str(free_port()))
+    ci = Ci(tmp_path / "ci", workspace, port, variables=variables, module="support.killed_server").start()
     try:
         remote = Remote(tmp_path, "killed")
         ci.add(remote)
         run_id = ci.push(remote, remote.commit()).json()["run"]
-        for _ in STEPS:
-            assert ci.process is not None
-            ci.process.wait(timeout=90)
-            ci.start()
+        until(lambda: len(list(kills.iterdir())) == len(STEPS), 300)
+        until(ci.ready, 60)
         run = ci.ended(run_id)
         assert (run["state"], run["reason"], run["version"]) == ("succeeded", "", "1.0.1")
         assert sorted(path.name for path in kills.iterdir()) == sorted(STEPS)

@@ -1,6 +1,8 @@
 """Runs side by side and one after the other; people's decisions; commands that do harm; what is told of all that."""
 
+import json
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,11 @@ from support.served_ci import Ci, Remote
 from support.served_workspace import FunctionDriver, Served, until
 
 APPROVED = 'prefix = ""\napproval = true'
+
+
+def gone(pid: str) -> bool:
+    """Whether a process is no more."""
+    return not Path(f"/proc/{pid}").exists()
 
 
 def begun(run: dict[str, Any], name: str) -> bool:
@@ -172,15 +179,18 @@ def test_a_command_that_does_harm_is_ended_with_its_children(ci: Ci, tmp_path: P
 
 def test_a_cancelled_run_ends_its_command_at_once(ci: Ci, tmp_path: Path) -> None:
     remote = Remote(tmp_path, "cancelled")
-    remote.write("test.sh", f"sleep 600 & echo $! > {tmp_path}/pid; wait")
+    stray = f"setsid sh -c 'echo $$ > {tmp_path}/stray; exec sleep 600' &"
+    remote.write("test.sh", f"{stray} sleep 600 & echo $! > {tmp_path}/pid; wait")
     ci.add(remote)
     run_id = ci.push(remote, remote.commit()).json()["run"]
-    until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().strip())
+    until(lambda: all((tmp_path / name).exists() and (tmp_path / name).read_text() for name in ("pid", "stray")))
     ci.ask("POST", f"/runs/{run_id}/cancel")
     run = ci.ended(run_id, 20)
     assert (run["state"], run["reason"]) == ("cancelled", "cancelled by admin")
-    child = (tmp_path / "pid").read_text().strip()
-    until(lambda: not Path(f"/proc/{child}").exists())
+    for name in ("pid", "stray"):
+        child = (tmp_path / name).read_text().strip()
+        until(partial(gone, child))
+    assert [step["state"] for step in run["steps"]] == ["ok", "failed"]
 
 
 def test_commands_do_not_see_the_servers_secrets_and_logs_do_not_show_them(ci: Ci, tmp_path: Path) -> None:
@@ -197,6 +207,8 @@ def test_commands_do_not_see_the_servers_secrets_and_logs_do_not_show_them(ci: C
     assert os.environ.get("HOME", "/root") + "\n" not in log
     assert run["reason"].endswith("leaked: ***")
     assert "a-secret-of-the-server" not in ci.log()
+    lines = [json.loads(line) for line in ci.log().splitlines() if line.startswith("{")]
+    assert any(line.get("run") == run["id"] and line.get("app") == "curious" for line in lines)
 
 
 def test_wrong_configuration_and_a_foreign_name_are_told_with_file_and_line(ci: Ci, tmp_path: Path) -> None:

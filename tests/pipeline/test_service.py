@@ -1,5 +1,6 @@
 """What people and programs ask of the engine, against a real database; runs are set off into a list."""
 
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -7,13 +8,15 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import create_engine, text
 
 from headway.adapters.gitmirror import Mirror, git_variables
 from headway.core.errors import HeadwayError
 from headway.core.plan import CreateJob, Plan
-from headway.pipeline.database import Database, lock_for_one
+from headway.pipeline.database import Database, lock_for_one, now_ms
+from headway.pipeline.engine import partition
 from headway.pipeline.model import App, Run
-from headway.pipeline.service import PipelineService
+from headway.pipeline.service import PipelineService, full_name_of
 from headway.pipeline.tables import metadata
 
 COMMIT = "a" * 40
@@ -170,6 +173,73 @@ def test_a_retry_forgets_what_comes_after_the_chosen_step(service: PipelineServi
     assert service.runs.memory(run.id) == {"tests": []}
     assert service.run(run.id).state == "waiting"
     assert off == [run.id] * 3
+
+
+def test_a_decision_whose_server_was_killed_then_is_carried_out_later(service: PipelineService, off: list[int]) -> None:
+    approved, rejected = new_run(service, branch="a"), new_run(service, branch="b")
+    for run, verdict in ((approved, "approved"), (rejected, "rejected")):
+        service.runs.move(run.id, "waiting", "awaiting_approval")
+        asked = service.records.ask(run, "production", a_plan(1))
+        service.settle(service.run(run.id))
+        assert service.run(run.id).state == "awaiting_approval"
+        service.records.decide(run, asked.digest, verdict, "ann", "")  # type: ignore[arg-type]
+        service.settle(service.run(run.id))
+    assert [service.run(run.id).state for run in (approved, rejected)] == ["ready", "cancelled"]
+    assert off == [approved.id, rejected.id, approved.id]
+
+
+def test_a_newer_head_of_a_pull_request_supersedes_its_older_one_only(service: PipelineService) -> None:
+    one = new_run(service, kind="pull_request", pull_request=1)
+    other = new_run(service, kind="pull_request", pull_request=2)
+    line = new_run(service)
+    newer = new_run(service, kind="pull_request", pull_request=1)
+    states = [service.run(run.id).state for run in (one, other, line, newer)]
+    assert states == ["superseded", "waiting", "waiting", "waiting"]
+    assert partition(line) != partition(newer)
+
+
+def test_a_run_that_ends_leaves_no_step_running_and_is_retried_once(service: PipelineService) -> None:
+    run = new_run(service)
+    service.runs.begin_step(run, "test", None, "unit")
+    service.runs.move(run.id, "waiting", "failed")
+    assert [(step.state, step.detail) for step in service.steps(run.id)] == [("cancelled", "the run was failed here")]
+    service.retry(run.id, "ann")
+    with pytest.raises(HeadwayError) as caught:
+        service.retry(run.id, "bob")
+    assert caught.value.code == "RUN_STATE"
+
+
+def test_old_logs_are_forgotten_and_those_of_living_runs_kept(service: PipelineService) -> None:
+    old, living = new_run(service, branch="a"), new_run(service, branch="b")
+    for run in (old, living):
+        service.runs.append_log(run, service.runs.begin_step(run, "test", None, ""), [(0, "a line")])
+    service.runs.move(old.id, "waiting", "failed")
+    assert service.runs.forget_logs(now_ms() + 1) == 1
+    assert service.tail_log(old.id, 1).lines == ()
+    assert service.tail_log(living.id, 1).lines == ("a line",)
+
+
+def test_who_waits_for_a_database_gives_up_when_the_process_stops(tmp_path: Path) -> None:
+    hurry = threading.Event()
+    engine = create_engine(f"sqlite:///{tmp_path}/no/such/folder/x.db")
+    hurry.set()
+    with pytest.raises(HeadwayError) as caught:
+        Database(engine).patient(3600, hurry).run(lambda c: c.execute(text("SELECT 1")))
+    assert caught.value.code == "PIPELINE_DATABASE"
+
+
+@pytest.mark.parametrize(
+    ("repository", "name"),
+    [
+        ("https://github.com/team/scores.git", "team/scores"),
+        ("https://git.example.org:8443/a/b/c/", "a/b/c"),
+        ("git@git.example.org:team/scores.git", "team/scores"),
+        ("ssh://git@git.example.org/team/scores", "team/scores"),
+        ("file:///srv/git/scores.git", ""),
+    ],
+)
+def test_a_repositorys_name_is_read_from_its_url(repository: str, name: str) -> None:
+    assert full_name_of(repository) == name
 
 
 def test_a_second_server_on_one_sqlite_file_is_refused(tmp_path: Path) -> None:

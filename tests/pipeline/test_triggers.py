@@ -48,6 +48,7 @@ def runs_of(ci: Ci, app: str) -> list[dict[str, Any]]:
         ({**PUSH, "after": "; rm -rf /"}, {}, 200, "names no commit"),
         ({**PUSH, "after": 7, "ref": ["x"], "repository": 3}, {}, 200, "is not a branch"),
         ({**PUSH, "ref": "refs/tags/v1"}, {}, 200, "is not a branch"),
+        ({**PUSH, "ref": "refs/heads/\x00\ud800"}, {}, 200, "not delivered from branch"),
         ({**PUSH, "ref": "refs/heads/feature"}, {}, 200, "not delivered from branch feature"),
         ({**PUSH, "repository": {"full_name": "somebody/else"}}, {}, 200, "about another repository"),
     ],
@@ -223,17 +224,20 @@ def test_a_fork_gets_no_secret(ci: Ci, tmp_path: Path) -> None:
     remote = Remote(tmp_path, "forked")
     ci.add(remote, pull_requests="all")
     ci.ended(ci.push(remote, remote.commit("one")).json()["run"])
-    remote.write("test.sh", "env; cat /proc/$PPID/environ | tr '\\0' '\\n' > /dev/null; exit 0")
+    remote.write("test.sh", "env; echo hooks: $1; echo bad > $HOME/poison")
     toml = (remote.clone / "headway.toml").read_text()
-    remote.write("headway.toml", toml.replace('prefix = ""', 'prefix = "${env.DEPLOY_TOKEN:-none}"'))
+    toml = toml.replace('prefix = ""', 'prefix = "${env.DEPLOY_TOKEN:-none}"')
+    remote.write("headway.toml", toml.replace("sh test.sh", "sh test.sh ${env.SLACK:-unknown}"))
     commit = remote.commit("two", push=False)
     remote.git("push", "--quiet", "origin", "HEAD:refs/pull/9/head")
     run = ci.ended(ci.hook("forked", "pull_request", pull_request(commit, 9, fork=True, name="forked")).json()["run"])
     assert (run["state"], run["trusted"]) == ("succeeded", False), run["reason"]
     assert [(step["name"], step["state"]) for step in run["steps"]][-1] == ("plan", "skipped")
     log = ci.text(run["id"], 2)
-    assert "ALLOWED=seen" in log
+    assert "hooks: unknown" in log
+    assert "ALLOWED" not in log
     assert "TOKEN" not in log
+    assert not (ci.folder / "server" / "homes" / "forked" / "poison").exists()
     assert "a-secret-of-the-server" not in json.dumps(run)
 
 
@@ -256,6 +260,53 @@ def test_a_branch_force_pushed_meanwhile_is_not_deployed(ci: Ci, tmp_path: Path)
 
     gone = ci.ended(ci.push(remote, "e" * 40).json()["run"])
     assert (gone["state"], gone["error_code"]) == ("failed", "COMMIT_GONE")
+
+
+def test_an_older_commit_whose_webhook_comes_late_is_not_deployed_over_a_newer_one(ci: Ci, tmp_path: Path) -> None:
+    remote = Remote(tmp_path, "late")
+    ci.add(remote)
+    older, newer = remote.commit("one"), remote.commit("two")
+    delivered = ci.ended(ci.push(remote, newer).json()["run"])
+    assert delivered["state"] == "succeeded", delivered["reason"]
+    late = ci.ended(ci.push(remote, older).json()["run"])
+    assert (late["state"], late["superseded_by"]) == ("superseded", delivered["id"])
+    assert "comes after" in late["reason"]
+    assert {d["run"] for d in ci.ask("GET", "/apps/late/deployments")["deployments"]} == {delivered["id"]}
+
+    # The same commit, asked for by name, is somebody's decision. One that the branch does not have is only checked.
+    remote.git("checkout", "--quiet", "-b", "feature")
+    elsewhere = remote.commit("unreviewed", branch="feature")
+    checked = ci.ended(ci.ask("POST", "/apps/late/runs", ref=elsewhere)["id"])
+    assert checked["state"] == "succeeded"
+    assert "only checked: main is the branch that is delivered" in checked["reason"]
+    assert [step["name"] for step in checked["steps"]].count("apply") == 0
+    back = ci.ended(ci.ask("POST", "/apps/late/runs", ref=older)["id"])
+    assert back["state"] == "succeeded", back["reason"]
+    views = {v["name"]: v["state"]["version"] for v in ci.ask("GET", "/apps/late/environments")["environments"]}
+    assert views == {"stage": "1.0.2", "production": "1.0.2"}
+
+
+@pytest.mark.parametrize("provider", ["gitlab", "gitea"])
+def test_webhooks_of_gitlab_and_gitea_come_over_http(ci: Ci, tmp_path: Path, provider: str) -> None:
+    remote = Remote(tmp_path, provider)
+    remote.commit()
+    ci.add(remote, provider=provider)
+    secret = ci.ask("GET", f"/apps/{provider}/webhook")["secret"]
+    project = {"path_with_namespace": f"team/{provider}", "full_name": f"team/{provider}"}
+    body = json.dumps({"ref": "refs/heads/feature", "after": SHA, "project": project, "repository": project}).encode()
+    signature = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    headers = {
+        "gitlab": {"X-Gitlab-Event": "Push Hook", "X-Gitlab-Token": secret, "X-Gitlab-Event-UUID": "one"},
+        "gitea": {"X-Gitea-Event": "push", "X-Gitea-Signature": signature, "X-Gitea-Delivery": "one"},
+    }[provider]
+    url = f"{ci.url}/hooks/{provider}/{provider}"
+    told = [requests.post(url, data=body, headers=headers, timeout=30).json()["message"] for _ in range(2)]
+    assert told == [
+        f"{provider} is not delivered from branch feature",
+        "this delivery came before; nothing is done twice",
+    ]
+    proof = {"gitlab": "X-Gitlab-Token", "gitea": "X-Gitea-Signature"}[provider]
+    assert requests.post(url, data=body, headers={**headers, proof: "0" * 64}, timeout=30).status_code == 401
 
 
 def test_git_is_asked_for_nothing_that_could_be_an_option(ci: Ci, hooked: Remote) -> None:

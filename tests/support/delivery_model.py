@@ -40,6 +40,8 @@ class Model:
         if method == "GET":
             if path.endswith("/jobs/get"):
                 return {"job_id": query["job_id"], "settings": copy.deepcopy(self.jobs[query["job_id"]])}
+            if path.endswith("/clusters/spark-versions"):
+                return {"versions": [{"key": "4.3.x-scala2.13", "name": "Spark 4.3.0"}]}
             assert path.endswith("/jobs/list")
             listed: list[dict[str, Any]] = [
                 {"job_id": n, "settings": {"format": "MULTI_TASK", **copy.deepcopy(job)}}

@@ -1,13 +1,17 @@
 """Somebody who listens: an HTTP server that notes requests, and a mail server that notes messages."""
 
 import json
-import socketserver
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
+from support.ports import free_port
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,7 @@ class Inbox:
     smtp_port: int = 0
     requests: list[Request] = field(default_factory=list)
     mails: list[str] = field(default_factory=list)
+    logins: list[tuple[str, str]] = field(default_factory=list)
     answers: dict[str, list[int]] = field(default_factory=dict)
 
     def of(self, path: str) -> list[Request]:
@@ -35,13 +40,15 @@ class Inbox:
 
 
 @contextmanager
-def taking() -> Iterator[Inbox]:
-    """Listen until the block ends."""
+def taking(free: threading.Event | None = None) -> Iterator[Inbox]:
+    """Listen until the block ends. With `free` nothing is answered before that is set."""
     inbox = Inbox()
 
     class Web(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             """Note it."""
+            if free is not None and not free.wait(20):
+                return
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
             headers = {key.lower(): value for key, value in self.headers.items()}
             inbox.requests.append(Request(self.path, headers, json.loads(body)))
@@ -54,33 +61,30 @@ def taking() -> Iterator[Inbox]:
         def log_message(self, format: str, *args: object) -> None:
             """Silence."""
 
-    class Mail(socketserver.StreamRequestHandler):
-        def handle(self) -> None:
-            """As much of RFC 5321 as a client needs."""
-            self.wfile.write(b"220 here\r\n")
-            while line := self.rfile.readline():
-                word = line[:4].upper()
-                if word == b"DATA":
-                    self.wfile.write(b"354 go on\r\n")
-                    lines = iter(self.rfile.readline, b".\r\n")
-                    inbox.mails.append(b"".join(lines).decode())
-                self.wfile.write(b"221 bye\r\n" if word == b"QUIT" else b"250 ok\r\n")
-                if word == b"QUIT":
-                    return
+    class Mail:
+        async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+            """Note it."""
+            content = envelope.content
+            inbox.mails.append(content.decode() if isinstance(content, bytes) else str(content))
+            return "250 ok"
 
-    class MailServer(socketserver.ThreadingTCPServer):
-        daemon_threads = True
+    def known(server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any) -> AuthResult:
+        if isinstance(data, LoginPassword):
+            inbox.logins.append((data.login.decode(), data.password.decode()))
+        return AuthResult(success=True)
 
-    web, mail = ThreadingHTTPServer(("127.0.0.1", 0), Web), MailServer(("127.0.0.1", 0), Mail)
-    inbox.url, inbox.smtp_port = f"http://127.0.0.1:{web.server_address[1]}", mail.server_address[1]
-    threads = [threading.Thread(target=server.serve_forever) for server in (web, mail)]
-    for thread in threads:
-        thread.start()
+    web = ThreadingHTTPServer(("127.0.0.1", 0), Web)
+    mail = Controller(
+        Mail(), "127.0.0.1", free_port(), authenticator=known, auth_required=False, auth_require_tls=False
+    )
+    inbox.url, inbox.smtp_port = f"http://127.0.0.1:{web.server_address[1]}", mail.port
+    thread = threading.Thread(target=web.serve_forever)
+    thread.start()
+    mail.start()
     try:
         yield inbox
     finally:
-        for server in (web, mail):
-            server.shutdown()
-            server.server_close()
-        for thread in threads:
-            thread.join()
+        mail.stop()
+        web.shutdown()
+        web.server_close()
+        thread.join()

@@ -4,7 +4,6 @@ The applications' tests and builds are shell commands of some milliseconds; the 
 functions. What is under test is everything between.
 """
 
-import base64
 import hashlib
 import hmac
 import json
@@ -159,14 +158,14 @@ class Ci:
     url: str = ""
     module: str = "headway.cli"
 
-    def start(self) -> "Ci":
+    def start(self, more: tuple[str, ...] = ()) -> "Ci":
         """Start it and wait until it answers."""
-        self.process = self._process("serve", "--port", "0", "--data", str(self.folder / "server"))
-        found = until(self._ready, 60)
-        self.url = found
+        self.process = self._process("serve", "--port", "0", "--data", str(self.folder / "server"), *more)
+        self.url = until(self.ready, 60)
         return self
 
-    def _ready(self) -> str | None:
+    def ready(self) -> str | None:
+        """Its URL where it answers."""
         assert self.process is not None
         assert self.process.poll() is None, (self.folder / "serve.log").read_text()[-3000:]
         found = find_server(self.folder / "server")
@@ -177,11 +176,15 @@ class Ci:
         except requests.ConnectionError:
             return None
 
-    def add_worker(self, name: str) -> "subprocess.Popen[bytes]":
-        """Start a worker beside the server."""
-        worker = self._process("worker", "--data", str(self.folder / name), log=name)
+    def add_worker(self, name: str, more: tuple[str, ...] = ()) -> "subprocess.Popen[bytes]":
+        """Start a worker beside the server; it has begun to work `until` its log says so."""
+        worker = self._process("worker", "--data", str(self.folder / name), *more, log=name)
         self.workers.append(worker)
         return worker
+
+    def works(self, name: str) -> bool:
+        """Whether a worker has begun to."""
+        return "headway works as" in (self.folder / f"{name}.log").read_text()
 
     def _process(self, *command: str, log: str = "serve") -> "subprocess.Popen[bytes]":
         variables = {
@@ -307,8 +310,3 @@ class Ci:
         """How often an application was `tested` or `built`."""
         found = list(self.folder.glob(f"*/homes/{app}/{what}"))
         return sum(len(path.read_text().splitlines()) for path in found)
-
-
-def basic(text: str) -> str:
-    """Text as base64."""
-    return base64.b64encode(text.encode()).decode()

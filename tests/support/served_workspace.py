@@ -14,6 +14,7 @@ from databricks.sdk.config import Config
 
 from headway.workspace.auth import Tokens, ensure_admin_token
 from headway.workspace.catalogue import NODE_TYPES, Catalogue
+from headway.workspace.engine.timers import Timers
 from headway.workspace.http import Endpoint
 from headway.workspace.runtime.tasks import (
     ApiAccess,
@@ -172,11 +173,15 @@ class Served:
     endpoints: Sequence[Endpoint]
 
 
-def assemble(data: Path, fleet: FunctionFleet, allow: tuple[str, ...] = ()) -> Workspace:
-    """A workspace that is not served yet."""
-    settings = WorkspaceSettings(data=data, port=0, allow_download=allow, standby=0)
+def assemble(
+    data: Path, fleet: FunctionFleet, allow: tuple[str, ...] = (), timers: Timers | None = None, **more: Any
+) -> Workspace:
+    """A workspace that is not served yet. `more` are other settings."""
+    settings = WorkspaceSettings(
+        data=data, port=0, **{"allow_download": allow, "allow_webhook": allow, "allow_git": allow, "standby": 0, **more}
+    )
     catalogue = Catalogue({KEY: RUNTIME}, {size.node_type_id: size for size in NODE_TYPES})
-    return Workspace(settings, catalogue, fleet, "http://127.0.0.1:0")
+    return Workspace(settings, catalogue, fleet, "http://127.0.0.1:0", timers)
 
 
 @contextmanager
@@ -188,10 +193,16 @@ def assembled(data: Path) -> Iterator[Workspace]:
 
 
 @contextmanager
-def serving(data: Path, fleet: FunctionFleet | None = None, allow: tuple[str, ...] = ()) -> Iterator[Served]:
-    """Serve a workspace on a free port until the block ends."""
+def serving(
+    data: Path,
+    fleet: FunctionFleet | None = None,
+    allow: tuple[str, ...] = (),
+    timers: Timers | None = None,
+    **more: Any,
+) -> Iterator[Served]:
+    """Serve a workspace on a free port until the block ends. `more` are other settings."""
     fleet = fleet or FunctionFleet()
-    workspace = assemble(data, fleet, allow)
+    workspace = assemble(data, fleet, allow, timers, **more)
     token = ensure_admin_token(workspace.tokens, data).read_text()
     server = uvicorn.Server(uvicorn.Config(create_app(workspace), port=0, log_level="warning", access_log=False))
     thread = threading.Thread(target=server.run)

@@ -156,6 +156,9 @@ def test_hostile_text_is_only_text(site: Site, tmp_path: Path) -> None:
         assert (answer.headers["x-frame-options"], answer.headers["cache-control"]) == ("DENY", "no-store")
     assert HOSTILE.replace("<", "&lt;").replace(">", "&gt;") in session.get(f"{site.ci.url}/runs/{run['id']}").text
     log = session.get(f"{site.ci.url}/runs/{run['id']}/steps/2/log", timeout=30)
+    live = session.get(f"{site.ci.url}/runs/{run['id']}/live", timeout=30)  # it has ended: nothing is waited for
+    assert live.headers["content-type"].startswith("text/event-stream")
+    assert live.text.endswith("event: ended\ndata: \n\n")
     assert (HOSTILE in log.text, log.headers["content-type"]) == (True, "text/plain; charset=utf-8")
     assert log.headers["x-content-type-options"] == "nosniff"
 

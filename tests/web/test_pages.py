@@ -145,7 +145,9 @@ def test_the_workspace_is_shown_with_its_task_graph(site: Site, visit: Open) -> 
     page.get_by_role("link", name=str(run_id), exact=True).click()
     expect(page.locator("svg .bad")).to_contain_text("train")
     page.locator("summary", has_text="train").click()
-    expect(page.get_by_text("there is no <table>").last).to_be_visible()
+    said = page.locator(".step-body", has_text="there is no <table>")
+    expect(said).to_be_visible()
+    expect(page.get_by_role("link", name=re.compile("^cluster ")).last).to_be_visible()
     picture(page, "job-run")
     assert faults(page) == []
     page.get_by_role("link", name="Clusters", exact=True).click()

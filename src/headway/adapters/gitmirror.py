@@ -123,7 +123,11 @@ class Mirror:
 
     def contains(self, branch: str, sha: str) -> bool:
         """Whether a branch, as it was when it was fetched last, has the commit in its history."""
-        return self._git("merge-base", "--is-ancestor", sha, f"refs/heads/{branch}").status == 0
+        return self.is_ancestor(sha, f"refs/heads/{branch}")
+
+    def is_ancestor(self, older: str, newer: str) -> bool:
+        """Whether `newer` has the commit `older` in its history, or is it."""
+        return self._git("merge-base", "--is-ancestor", older, newer).status == 0
 
     def export(self, sha: str, folder: Path) -> None:
         """Write the files of a commit, and nothing else, into `folder` (which must be new)."""

@@ -15,6 +15,7 @@ from headway.core.errors import HeadwayError
 TAIL_BYTES = 64 * 1024
 LINE_BYTES = 64 * 1024
 _LOOK_SECONDS = 0.2
+_SWEEPS = 5
 
 
 @dataclass(frozen=True)
@@ -136,3 +137,32 @@ def _chunks(
                 if not data:
                     return
                 yield data
+
+
+def end_all_with(variable: str, value: str) -> int:
+    """Kill every process of this user that was started with that environment variable, and what it had started: those
+    that left their process group (daemons) too. Return how many. Nothing is done where there is no /proc."""
+    wanted, ended = f"{variable}={value}".encode(), 0
+    for _ in range(_SWEEPS):
+        found = [pid for pid in _processes() if wanted in _environment(pid)]
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+                ended += 1
+        if not found:
+            break
+    return ended
+
+
+def _processes() -> list[int]:
+    try:
+        return [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) != os.getpid()]
+    except OSError:
+        return []
+
+
+def _environment(pid: int) -> list[bytes]:
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return []

@@ -84,12 +84,19 @@ def rollback(
     environment: Environment,
     root: Root = ".",
     to: Annotated[str | None, typer.Option("--to", help="Version; without it the one before the present one.")] = None,
+    unverified: Annotated[
+        bool, typer.Option("--unverified", help="Go back even to a release whose signature or bytes do not verify.")
+    ] = False,
     verbose: Verbose = False,
     output: Output = Format.TEXT,
 ) -> None:
-    """Bring an environment back to what stood there before: code and job settings both, as one unit."""
-    line = load(root, progress(verbose)).line
-    show(state_result("rollback", environment, rolling_back.rollback(line.target(environment), to)), output)
+    """Bring an environment back to what stood there before: code and job settings both, as one unit.
+
+    The release is verified first, by the keys that this folder's headway.toml trusts.
+    """
+    target = load(root, progress(verbose)).line.target(environment)
+    state = rolling_back.rollback(target, to, unverified=unverified)
+    show(state_result("rollback", environment, state), output)
 
 
 def status(root: Root = ".", output: Output = Format.TEXT) -> None:

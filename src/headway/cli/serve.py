@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
+from headway.adapters.seclusion import seclude
 from headway.cli.output import progress_console
 from headway.core.events import Event, Progress
 from headway.pipeline.settings import PREFIX, ServerSettings, load_settings
@@ -63,10 +65,11 @@ def serve(settings: ServerSettings) -> None:
     """
     import uvicorn
 
-    from headway.pipeline.metrics import set_up_logging
+    from headway.pipeline.logs import set_up_logging
     from headway.pipeline.server import Server, create_app
     from headway.web import routes
 
+    seclude()
     set_up_logging(settings.log_format)
     listener = _listen(settings)
     url = f"http://{settings.host}:{listener.getsockname()[1]}"
@@ -91,21 +94,21 @@ def serve(settings: ServerSettings) -> None:
 def worker(settings: ServerSettings) -> None:
     """Execute runs beside a server: several workers, on one machine or on many, share a PostgreSQL database."""
     from headway.core.errors import HeadwayError
-    from headway.pipeline.metrics import set_up_logging
+    from headway.pipeline.logs import set_up_logging
     from headway.pipeline.server import Server
 
     if settings.database_url.startswith("sqlite"):
         raise HeadwayError("WORKER_NEEDS_POSTGRESQL", url=settings.database_url)
+    seclude()
     set_up_logging(settings.log_format)
-    ended: list[int] = []
+    ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda received, _: ended.append(received))
+        signal.signal(number, lambda *_: ended.set())
     variables, workspace = _variables(settings, embedded=False)
     server = Server(settings, variables, workspace)
     server.start(door=False)
     progress_console.print(f"headway works as {server.workers.id}", markup=False)
-    while not ended:
-        signal.pause()
+    ended.wait()
     server.stop(door=False)
     _leave(server)
 

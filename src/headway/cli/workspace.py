@@ -9,6 +9,7 @@ from rich.console import Console
 
 from headway.cli import observing, runtimes
 from headway.cli.output import Format, Output, Result, progress, show
+from headway.workspace.mailing import mail_server
 from headway.workspace.process import Status, start, status, stop
 from headway.workspace.settings import WorkspaceSettings
 
@@ -70,6 +71,32 @@ def start_command(
     standby: Annotated[
         int, typer.Option(min=0, help="Warm Spark drivers kept ready for the next runs (about 0.5 GB each).")
     ] = 1,
+    allow_webhook: Annotated[
+        list[str] | None,
+        typer.Option(help="Host that notifications may call although it is private. Repeatable."),
+    ] = None,
+    smtp_url: Annotated[
+        str,
+        typer.Option(
+            help="Mail server of notifications: smtp://, smtps:// or smtp+starttls://[USER@]HOST[:PORT].",
+            envvar="HEADWAY_SMTP_URL",
+        ),
+    ] = "",
+    smtp_password_file: Annotated[Path | None, typer.Option(help="File that holds its password.")] = None,
+    mail_from: Annotated[str, typer.Option(help="Sender of that mail.")] = "headway@localhost",
+    keep_runs_days: Annotated[
+        int, typer.Option(min=0, help="Forget runs, with their logs, so many days after their end; 0 keeps them.")
+    ] = 60,
+    restrict_clusters: Annotated[
+        bool, typer.Option(help="Without a policy, let only users with allow-cluster-create make clusters.")
+    ] = False,
+    allow_git: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Git server of your own: it may be private, be spoken to by ssh with this machine's keys and get "
+            "tokens; or a folder that file:// may read. Repeatable."
+        ),
+    ] = None,
     tls: Annotated[
         Tls | None, typer.Option(help="Serve https with a certificate that the workspace makes for itself.")
     ] = None,
@@ -91,8 +118,16 @@ def start_command(
         tls_cert=tls_cert,
         tls_key=tls_key,
         tls_self_signed=tls is Tls.SELF_SIGNED and tls_cert is None,
+        allow_webhook=tuple(allow_webhook or ()),
+        smtp_url=smtp_url,
+        smtp_password_file=smtp_password_file,
+        mail_from=mail_from,
+        keep_runs_days=keep_runs_days,
+        restrict_clusters=restrict_clusters,
+        allow_git=tuple(allow_git or ()),
         node_types=node_types,
     )
+    mail_server(smtp_url, smtp_password_file, mail_from)  # what is wrong with it is told here, not in a log
     show(_result("workspace start", start(settings, progress())), output)
 
 
@@ -100,6 +135,23 @@ def start_command(
 def stop_command(data: Data = DEFAULT_DATA, output: Output = Format.TEXT) -> None:
     """Stop it: runs are ended with a reason, drivers are ended, everything is kept."""
     show(_result("workspace stop", stop(data.resolve())), output)
+
+
+@app.command("prune")
+def prune_command(
+    data: Data = DEFAULT_DATA,
+    days: Annotated[int, typer.Option("--keep-runs-days", min=0, help="Keep runs that ended since.")] = 60,
+    output: Output = Format.TEXT,
+) -> None:
+    """Forget runs that ended long ago, with their tasks and logs; whether it runs or not. A workspace does so daily."""
+    from headway.workspace.pruning import prune_folder  # it brings SQLAlchemy
+
+    count = prune_folder(data.resolve(), days)
+    text = f"{count} runs that ended more than {days} days ago were forgotten"
+    show(
+        Result("workspace prune", {"forgotten": count, "keep_runs_days": days}, lambda console: console.print(text)),
+        output,
+    )
 
 
 @app.command("status")

@@ -252,6 +252,11 @@ def _with_variables(source: Source, variables: Mapping[str, str], problems: list
     return walk(dict(source.data), "")
 
 
+def env_names(files: Files) -> frozenset[str]:
+    """The environment variables whose values `${env.…}` puts into the configuration."""
+    return frozenset(found.group(1) for text in (files.toml, *files.jobs.values()) for found in _ENV.finditer(text))
+
+
 def _problems(error: ValidationError, source: Source) -> Iterator[Diagnostic]:
     for entry in error.errors():
         parts = [part for part in entry["loc"] if part != "[key]"]

@@ -124,6 +124,8 @@ CATALOGUE: dict[str, Entry] = {
             "a workspace runs on {data} already, at {url}",
             "`headway workspace stop` stops it; another --data and --port start a second one.",
         ),
+        Entry("WORKSPACE_MISSING", WRONG_USE, "there is no workspace in {data}", "--data names the folder of one."),
+        Entry("SMTP_UNUSABLE", WRONG_USE, "the mail server cannot be used: {reason}"),
         Entry(
             "WORKSPACE_NOT_RUNNING",
             WRONG_USE,

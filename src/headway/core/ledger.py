@@ -141,7 +141,8 @@ class Deployment:
 
     def to_json(self) -> dict[str, Any]:
         """The content of its file."""
-        return {"schema": DEPLOYMENT_SCHEMA, **asdict(self)}
+        # Not `asdict`: that copies every value of a thousand jobs' settings.
+        return {"schema": DEPLOYMENT_SCHEMA, **vars(self), "steps": [vars(step) for step in self.steps]}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Deployment":

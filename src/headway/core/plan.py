@@ -152,6 +152,8 @@ def _create(key: str, settings: Settings, known: Mapping[str, int]) -> list[Step
 
 def _change(current: ObservedJob, settings: Settings, recorded: Mapping[str, Settings]) -> list[Step]:
     key, job_id = current.key, current.job_id
+    if recorded.get(key, {}).get(PERMISSIONS) and PERMISSIONS in current.settings and not settings.get(PERMISSIONS):
+        settings = {**settings, PERMISSIONS: []}  # we gave them, and this release does not: they are taken back
     after = kept(current.settings, settings)
     changes = _with_origin(differences(current.settings, after), recorded.get(key))
     own = tuple(change for change in changes if change.path != PERMISSIONS)

@@ -33,7 +33,12 @@ def make_plan(target: Target, release: Release | None, wanted: Mapping[str, Sett
     state = target.ledger.state()
     left = target.ledger.deployment(state.deployment).settings if state.deployment else {}
     recorded = {key: with_job_ids(settings, state.jobs) for key, settings in left.items()}
-    permissions = {key: settings[PERMISSIONS] for key, settings in wanted.items() if settings.get(PERMISSIONS)}
+    # Also those that the last deployment gave: where this one does not, they are taken back.
+    permissions = {
+        key: settings[PERMISSIONS]
+        for key, settings in (*recorded.items(), *wanted.items())
+        if settings.get(PERMISSIONS) and key in wanted
+    }
     observed = observe(target.connection, target.app, target.environment, state.jobs, permissions)
     ids = {job.key: job.job_id for job in observed}
     resolved = {key: with_job_ids(settings, ids) for key, settings in wanted.items()}

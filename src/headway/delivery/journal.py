@@ -101,7 +101,7 @@ class Journal:
         self.write(event, message=message)
         ended = self.deployment
         if ended.finished:
-            self._store.put(f"{self._folder}/final.json", json.dumps(ended.to_json(), indent=1).encode())
+            self._store.put(f"{self._folder}/final.json", json.dumps(ended.to_json()).encode())
         return ended
 
 

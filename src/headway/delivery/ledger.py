@@ -62,7 +62,7 @@ class Ledger:
 
     def open(self, deployment: Deployment, clock: Clock) -> Journal:
         """Begin a deployment: its header is written, once. Raise HeadwayError STATE_MOVED where its number is taken."""
-        data = json.dumps(deployment.to_json(), indent=1).encode()
+        data = json.dumps(deployment.to_json()).encode()
         try:
             self.store.put(f"{self._at(deployment.id)}.json", data, if_absent=True)
         except PreconditionFailed:

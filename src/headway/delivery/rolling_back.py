@@ -4,17 +4,19 @@ from typing import Any
 
 from headway.core.errors import HeadwayError
 from headway.core.ledger import EnvironmentState, Standing
+from headway.core.release import Release
 from headway.core.rendering import summary
 from headway.delivery.deploying import Target, bring_artifacts, change, finish_interrupted, make_plan
-from headway.delivery.releasing import load_release
+from headway.delivery.releasing import load_release, require_kept
 from headway.delivery.steps import step
 
 
-def rollback(target: Target, to: str | None = None) -> EnvironmentState:
+def rollback(target: Target, to: str | None = None, *, unverified: bool = False) -> EnvironmentState:
     """Bring the environment to version `to` as it last stood there, or to the version before the present one.
 
     The settings are those that the ledger recorded then, not today's files; what was changed by hand since is changed
-    back with the rest. Raise HeadwayError ROLLBACK_IMPOSSIBLE.
+    back with the rest. The release is verified, signature and every byte, before anything is touched, unless somebody
+    answers for it (`unverified`). Raise HeadwayError ROLLBACK_IMPOSSIBLE, RELEASE_NOT_GENUINE.
     """
     with target.ledger.locked(target.clock) as hold:
         finish_interrupted(target, hold)
@@ -22,10 +24,22 @@ def rollback(target: Target, to: str | None = None) -> EnvironmentState:
         with step(target.emit, "rollback", f"to {standing.version or 'nothing'}", target.environment.name) as note:
             release = load_release(target.store, target.app.name, standing.version) if standing.version else None
             if release is not None:
+                require_kept(target.store, release)
+                if not unverified:
+                    _verify(target, release)
                 bring_artifacts(target, release)
             settings = settings_at(target, standing)
             note.detail = summary(make_plan(target, release, settings))
             return change(target, release, settings, hold, kind="rollback")
+
+
+def _verify(target: Target, release: Release) -> None:
+    """Raise HeadwayError RELEASE_NOT_GENUINE unless it is what once was signed."""
+    from headway.delivery.verifying import require_genuine  # slow to import
+
+    with step(target.emit, "verify", str(release.version), target.environment.name) as note:
+        found = require_genuine(target.store, release, target.app.signing)
+        note.detail = f"signed by {found.signer[:12]}" if found.signer else "digests; not signed"
 
 
 def take_environment_back(target: Target, before: EnvironmentState) -> EnvironmentState:

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import hmac
+import logging
 import os
 import secrets
 import threading
@@ -16,6 +17,7 @@ import requests
 from headway.pipeline.model import ROLES, Identity, Role
 from headway.pipeline.settings import ServerSettings
 
+logger = logging.getLogger(__name__)
 ADMIN = "admin"
 TOKEN_FILE, KEY_FILE = "admin-token", "server.key"
 LOCAL_ADMIN = "admin@headway.local"
@@ -57,7 +59,11 @@ class Access:
             at, found = self._known.get(digest, (0.0, None))
         if time.monotonic() - at < _KNOWN_SECONDS and at:
             return found
-        found = self._ask(token)
+        try:
+            found = self._ask(token)
+        except requests.RequestException as error:
+            logger.warning("the workspace cannot say who somebody is: %s", type(error).__name__)
+            return None
         with self._lock:
             if len(self._known) > 10_000:
                 self._known.clear()
@@ -77,14 +83,17 @@ class Access:
         return role
 
     def _ask(self, token: str) -> Identity | None:
+        answer = requests.get(
+            f"{self._workspace}/api/2.0/preview/scim/v2/Me",
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=_TIMEOUT_SECONDS,
+            allow_redirects=False,
+        )
+        if answer.status_code >= 500:
+            raise requests.HTTPError(f"HTTP {answer.status_code}")
         try:
-            answer = requests.get(
-                f"{self._workspace}/api/2.0/preview/scim/v2/Me",
-                headers={"Authorization": f"Bearer {token}"},
-                timeout=_TIMEOUT_SECONDS,
-            )
             data: Any = answer.json() if answer.status_code == 200 else None
-        except (requests.RequestException, ValueError):
+        except ValueError:
             return None
         if not isinstance(data, dict) or not data.get("userName"):
             return None

@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Route
 from headway.core import planfile
 from headway.core.errors import BLOCKED, CATALOGUE, WRONG_USE, ConfigurationError, HeadwayError
 from headway.pipeline.access import Access
+from headway.pipeline.database import storable
 from headway.pipeline.model import App, Identity, Role, Run
 from headway.pipeline.report import Report, Reporter
 from headway.pipeline.service import PipelineService
@@ -39,7 +40,7 @@ class Ask:
     def text(self, name: str, default: str | None = None) -> str:
         """A field that is text. Raise HeadwayError REQUEST_INVALID."""
         value = self.data.get(name, default)
-        if isinstance(value, str):
+        if isinstance(value, str) and storable(value) == value:
             return value
         raise HeadwayError("REQUEST_INVALID", reason=f"`{name}` must be text")
 
@@ -263,7 +264,7 @@ def app_from(data: Mapping[str, Any]) -> App:
             good = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 86400
             fields[name] = value
         else:
-            good = isinstance(value, str) and len(value) < 2000
+            good = isinstance(value, str) and len(value) < 2000 and storable(value) == value
             fields[name] = value
         if not good:
             raise HeadwayError("REQUEST_INVALID", reason=f"`{name}` cannot be {value!r:.100}")
@@ -271,6 +272,8 @@ def app_from(data: Mapping[str, Any]) -> App:
     for name, known in choices.items():
         if name in fields and fields[name] not in known:
             raise HeadwayError("REQUEST_INVALID", reason=f"`{name}` is one of {', '.join(known)}")
+    if fields.get("api_base") and not str(fields["api_base"]).startswith(("https://", "http://")):
+        raise HeadwayError("REQUEST_INVALID", reason="`api_base` is a URL: https://git.example.org/api/v1")
     if not _is_name(fields.get("name", "")) or "repository" not in fields:
         raise HeadwayError("REQUEST_INVALID", reason="`name` (small letters, digits, -) and `repository` are needed")
     if ".." in fields.get("folder", "").split("/") or fields.get("folder", "").startswith("/"):

@@ -5,9 +5,10 @@ Refuses a second process on one SQLite file. A database that goes away is waited
 
 import fcntl
 import os
+import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -31,19 +32,21 @@ def now_ms() -> int:
 
 @dataclass(frozen=True)
 class Database:
-    """An open database. `patience_seconds` is how long a transaction waits for one that is away."""
+    """An open database. `patience_seconds` is how long a transaction waits for one that is away; it waits no longer
+    once `hurry` is set."""
 
     engine: Engine
     patience_seconds: float = 0
+    hurry: threading.Event = field(default_factory=threading.Event)
 
     @property
     def shared(self) -> bool:
         """Whether several processes may use it at once (PostgreSQL)."""
         return self.engine.dialect.name == "postgresql"
 
-    def patient(self, seconds: float) -> "Database":
+    def patient(self, seconds: float, hurry: threading.Event | None = None) -> "Database":
         """The same database for somebody who waits until it is back."""
-        return replace(self, patience_seconds=seconds)
+        return replace(self, patience_seconds=seconds, hurry=hurry or threading.Event())
 
     def run(self, work: Callable[[Connection], T]) -> T:
         """Do `work` in one transaction, again from its beginning while the database is away. Raise HeadwayError
@@ -56,11 +59,11 @@ class Database:
             except DBAPIError as error:
                 if not (error.connection_invalidated or isinstance(error, OperationalError)):
                     raise
-                if time.monotonic() + wait > deadline:
+                if time.monotonic() + wait > deadline or self.hurry.is_set():
                     raise HeadwayError(
                         "PIPELINE_DATABASE", url=self.engine.url.render_as_string(), reason=_reason(error)
                     ) from error
-            time.sleep(wait)
+            self.hurry.wait(wait)
             wait = min(_LONGEST_WAIT, wait * 2)
 
 
@@ -68,10 +71,15 @@ def _reason(error: DBAPIError) -> str:
     return (str(error.orig).strip().splitlines() or [type(error.orig).__name__])[0]
 
 
+def storable(text: str) -> str:
+    """Text as every database keeps it: neither NUL nor half a surrogate pair, which JSON may hold."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
+
+
 def open_database(url: str) -> Database:
     """Open the database, made or brought up to date first. Raise HeadwayError PIPELINE_DATABASE."""
     try:
-        engine = _engine(url)
+        engine = connected(url)
         migrate(engine)
     except (DBAPIError, ArgumentError, NoSuchModuleError, OSError) as error:
         reason = _reason(error) if isinstance(error, DBAPIError) else str(error)
@@ -86,7 +94,8 @@ def _shown(url: str) -> str:
         return "(not a database URL)"
 
 
-def _engine(url: str) -> Engine:
+def connected(url: str) -> Engine:
+    """The engine of a URL, whose tables may not be there yet."""
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
         if parsed.database:
@@ -96,7 +105,11 @@ def _engine(url: str) -> Engine:
         return engine
     if parsed.drivername in ("postgres", "postgresql"):
         parsed = parsed.set(drivername="postgresql+psycopg")
-    return create_engine(parsed, pool_pre_ping=True, pool_size=10, max_overflow=20)
+    # A machine that vanished says nothing: without these a connection to it would hang for many minutes.
+    alive = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 60_000}
+    given = {"connect_timeout": 10, **alive}
+    arguments = {key: value for key, value in given.items() if key not in parsed.query}
+    return create_engine(parsed, pool_pre_ping=True, pool_size=10, max_overflow=20, connect_args=arguments)
 
 
 def _sqlite_settings(connection: Any, _: Any) -> None:

@@ -22,6 +22,7 @@ from headway.pipeline.work import Hands, Stopped, Work
 from headway.pipeline.workplace import Watch
 
 HELD: tuple[RunState, ...] = ("awaiting_approval",)
+DELIVERED: tuple[RunState, ...] = ("succeeded",)
 _WAIT_SECONDS = 2.0
 
 
@@ -41,7 +42,7 @@ class Delivering:
             raise Stopped
         if run.kind == "rollback":
             return [["rollback", run.environment]]
-        self._require_on_branch(work)
+        self._require_current(work)
         if work.app.supersede and run.branch:
             for older in self._hands.service.runs.supersede(run, HELD):
                 self._hands.told(older, work.app)
@@ -57,8 +58,9 @@ class Delivering:
             plan += [[entry, name] for entry in names]
         return plan
 
-    def _require_on_branch(self, work: Work) -> None:
-        """A branch may have been force-pushed since: a commit that it lost is not deployed by accident."""
+    def _require_current(self, work: Work) -> None:
+        """A branch may have been force-pushed since: a commit that it lost is not deployed by accident. Neither is one
+        whose webhook came late, or again, when a newer one has been delivered; unless somebody asks for it."""
         run = work.run
         if run.trigger not in ("push", "poll") or not run.branch:
             return
@@ -66,6 +68,15 @@ class Delivering:
         mirror.fetch()
         if not mirror.contains(run.branch, run.commit):
             reason = f"branch {run.branch} was force-pushed and has no commit {run.commit[:12]} any more"
+            self._hands.end(run, work.app, "superseded", None, reason)
+            raise Stopped
+        if run.attempt > 1:
+            return
+        delivered = self._hands.service.runs.newest(run.app, states=DELIVERED, branch=run.branch, limit=20)
+        newer = next((r for r in delivered if r.kind == "line" and mirror.contains(run.branch, r.commit)), None)
+        if newer is not None and newer.commit != run.commit and mirror.is_ancestor(run.commit, newer.commit):
+            reason = f"run {newer.id} has delivered {newer.commit[:12]}, which comes after {run.commit[:12]}"
+            self._hands.service.runs.change(run.id, superseded_by=newer.id)
             self._hands.end(run, work.app, "superseded", None, reason)
             raise Stopped
 

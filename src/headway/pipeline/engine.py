@@ -13,12 +13,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
+from dbos import DBOS, SetEnqueueOptions, SetWorkflowID, WorkflowStatus
 from sqlalchemy import Engine as SqlEngine
 from sqlalchemy import make_url
 
 from headway.core.errors import HeadwayError
 from headway.pipeline.database import Database
+from headway.pipeline.delivering import HELD
 from headway.pipeline.execution import Executor
 from headway.pipeline.making import FOLLOWING
 from headway.pipeline.model import Run, RunState
@@ -35,6 +36,7 @@ APPLICATION_VERSION = "headway-line-1"
 MAKE, DELIVER = "headway-make", "headway-deliver"
 POLL_SECONDS = 0.1
 RECONCILE_SECONDS = 15.0
+_AT_ONCE = 500
 _LOST: tuple[str, ...] = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 
 Perform = Callable[..., Any]
@@ -133,23 +135,32 @@ class Engine:
         self._workers.leave()
 
     def dispatch(self, run: Run) -> None:
-        """Give a run its place. Doing it twice changes nothing."""
+        """Give a run its place. Doing it twice changes nothing; one that could not be given is, at the next
+        reconciliation: the run is written down already."""
         # In a thread of its own: a workflow must not be started from within a step, and this may be called in one.
-        with ThreadPoolExecutor(1) as outside:
-            outside.submit(_enqueue, run).result()
+        try:
+            with ThreadPoolExecutor(1) as outside:
+                outside.submit(_enqueue, run).result()
+        except Exception as error:  # noqa: BLE001  (whatever the queue's database said)
+            logger.warning("run %s gets its place later: %s", run.id, error)
 
     def reconcile(self) -> None:
         """Runs that wait have their place, also those whose server was killed before it gave them one; runs that work
-        have a workflow that does."""
+        have a workflow that does; those whose plan was decided go on."""
         waiting: tuple[RunState, ...] = ("waiting", "ready")
-        for run in reversed(self._service.runs.newest(states=waiting, limit=10_000)):
-            self.dispatch(run)
+        found = self._service.runs.newest(states=waiting, limit=10_000)
+        placed = {status.workflow_id for status in _statuses([workflow_id(run) for run in found])}
+        for run in reversed(found):
+            if workflow_id(run) not in placed:
+                self.dispatch(run)
+        for run in self._service.runs.newest(states=HELD, limit=10_000):
+            self._service.settle(run)
         for run in self._service.runs.newest(states=WORKING, limit=10_000):
             status = DBOS.get_workflow_status(workflow_id(run))
             now = self._service.run(run.id)
             if status is not None and status.status in _LOST and (now.state, now.attempt) == (run.state, run.attempt):
                 reason = f"the engine lost it (its workflow is {status.status}); retry it"
-                self._service.runs.move(run.id, run.state, "failed", reason=reason, error_code="INTERNAL")
+                self._executor.lost(run, reason)
 
     def _look_after_workers(self) -> None:
         beat = self._settings.worker_timeout_seconds / 5
@@ -179,6 +190,19 @@ def workflow_id(run: Run) -> str:
     return f"run-{run.id}-{run.attempt}-{kind}"
 
 
+def partition(run: Run) -> str:
+    """What comes one after the other: an application's runs, and beside them its pull requests."""
+    return f"{run.app}/pull-requests" if run.kind == "pull_request" else run.app
+
+
+def _statuses(ids: list[str]) -> list[WorkflowStatus]:
+    found: list[WorkflowStatus] = []
+    for first in range(0, len(ids), _AT_ONCE):
+        part = ids[first : first + _AT_ONCE]
+        found += DBOS.list_workflows(workflow_ids=part, load_input=False, load_output=False)
+    return found
+
+
 def system_url(engine: SqlEngine) -> str:
     """Where DBOS keeps its tables: on SQLite in a file beside ours, on PostgreSQL in a schema of the same database."""
     url = engine.url
@@ -191,6 +215,6 @@ def _enqueue(run: Run) -> None:
     queue, workflow = (DELIVER, deliver) if run.state == "ready" else (MAKE, make)
     with (
         SetWorkflowID(workflow_id(run)),
-        SetEnqueueOptions(priority=run.id, queue_partition_key=run.app),
+        SetEnqueueOptions(priority=run.id, queue_partition_key=partition(run)),
     ):
         DBOS.enqueue_workflow(queue, workflow, run.id, run.attempt)

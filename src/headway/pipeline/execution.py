@@ -7,16 +7,17 @@ deployment by the ledger, a gate's job run by its idempotency token. So no effec
 """
 
 import logging
+import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Any
 
 from headway.core.errors import HeadwayError
-from headway.delivery.toolchain import without_secrets
 from headway.pipeline.delivering import Delivering
+from headway.pipeline.logs import about
 from headway.pipeline.making import Making
-from headway.pipeline.model import RunState
+from headway.pipeline.model import App, Run, RunState
 from headway.pipeline.recording import Recorder
 from headway.pipeline.work import WORKING, Hands, Stopped, Work
 from headway.pipeline.workplace import Watch
@@ -24,8 +25,15 @@ from headway.pipeline.workplace import Watch
 logger = logging.getLogger(__name__)
 # The states in which a run's first steps may find it; the others find it at work.
 FIRST: dict[str, tuple[RunState, ...]] = {"begin": ("waiting", "making"), "begin_delivery": ("ready", "delivering")}
+# These run the application's own commands.
+_COMMANDS = ("test", "build", "preview")
+_TOKEN_ENV = re.compile(r"token_env\s*=\s*[\"'](\w+)")
 # After these a run has ended, or its next workflow has it.
 _LAST = ("hand_over", "finish", "finish_delivery", "rollback")
+
+
+class _Lost(Exception):
+    """The engine lost a run."""
 
 
 class Executor:
@@ -69,16 +77,44 @@ class Executor:
             self._active += 1
         try:
             self._park_when_stopping()
-            return self._perform(name, run_id, attempt, environment)
+            return self._perform_known(name, run_id, attempt, environment)
         finally:
             with self._changed:
                 self._active -= 1
                 self._changed.notify_all()
 
-    def _perform(self, name: str, run_id: int, attempt: int, environment: str) -> Any:
+    def lost(self, run: Run, reason: str) -> None:
+        """End a run whose workflow ended without it."""
+        self._hands.end(run, self._app(run), "failed", _Lost(reason))
+
+    def _app(self, run: Run) -> App | None:
+        try:
+            return self._service.app(run.app)
+        except HeadwayError:
+            return None
+
+    def _perform_known(self, name: str, run_id: int, attempt: int, environment: str) -> Any:
         run = self._service.runs.get(run_id)
+        with about(run=run_id, app=run.app, attempt=attempt, step=f"{name} {environment}".strip()):
+            return self._perform(run, name, attempt, environment)
+
+    def _variables(self, run: Run) -> Mapping[str, str]:
+        place = self._hands.place
+        return place.variables if run.trusted else place.public(self._service.apps.configuration(run.app))
+
+    def _secrets_of(self, app: App, memory: Mapping[str, Any]) -> list[str]:
+        """What no log may show: what stands in the variables that the application names for its tokens, whatever they
+        are called."""
+        named = _TOKEN_ENV.findall(memory["configuration"]["toml"]) if "configuration" in memory else []
+        variables = self._hands.place.variables
+        return [variables.get(name, "") for name in (app.credential_env, app.status_token_env, *named)]
+
+    def _perform(self, run: Run, name: str, attempt: int, environment: str) -> Any:
+        run_id = run.id
         if run.attempt != attempt or run.state not in FIRST.get(name, WORKING):
             return None
+        if run.worker != self._hands.worker and run.state in WORKING:
+            self._service.runs.change(run_id, worker=self._hands.worker)  # it was taken up from another one
         try:
             app = self._service.app(run.app)
         except HeadwayError as error:
@@ -93,11 +129,15 @@ class Executor:
                         self._hands.place.settings,
                         lambda: self._service.runs.get(run_id).cancel_requested,
                         self._stopping,
+                        self._hands.place.settings.build_hours * 3600 if name in _COMMANDS else float("inf"),
                     )
                 )
-                emit = stack.enter_context(Recorder(self._service.runs, run, self._hands.mask))
-                variables = self._hands.place.variables if run.trusted else without_secrets(self._hands.place.variables)
-                work = Work(run, app, folder, self._service.runs.memory(run_id), emit, watch, variables)
+                memory = self._service.runs.memory(run_id)
+                mask = self._hands.mask.also(self._secrets_of(app, memory))
+                emit = stack.enter_context(Recorder(self._service.runs, run, mask))
+                if name in _COMMANDS:
+                    stack.callback(self._hands.place.end_strays, run_id)
+                work = Work(run, app, folder, memory, emit, watch, self._variables(run))
                 return self._do(name, work, environment)
         except Stopped:
             return None

@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 
 from headway.adapters.clock import SystemClock
 from headway.adapters.git import Commit
+from headway.adapters.gitmirror import Mirror
 from headway.core.errors import HeadwayError
 from headway.core.release import TestResult, Version
 from headway.core.rendering import summary
@@ -60,10 +61,22 @@ class Making:
         self._hands.service.runs.change(
             run.id, message=self._hands.mask(found.subject), author=found.author[:512], committed_ms=found.committed_ms
         )
-        if run.kind == "pull_request" or run.branch not in ("", application.branch):
+        if not self._is_delivered(run, mirror, application.branch):
+            self._hands.service.runs.remember(run.id, "delivered_branch", application.branch)
             return "check"
         self._hands.service.apps.keep_configuration(work.app.name, files)
         return "line"
+
+    @staticmethod
+    def _is_delivered(run: Run, mirror: Mirror, branch: str) -> bool:
+        """Whether the run's commit may go to the environments: it is of the branch that `headway.toml` names. A tag or
+        a hash that somebody named is too where that branch has it."""
+        if run.kind == "pull_request":
+            return False
+        if run.branch:
+            return run.branch == branch
+        mirror.fetch()
+        return mirror.contains(branch, run.commit)
 
     def _checked_out(self, work: Work, marker: str) -> tuple[Checkout, Toolchain]:
         """The commit's files as they were checked out; fresh ones where a killed attempt of this step used them, or
@@ -78,7 +91,7 @@ class Making:
         commit = Commit(run.commit, run.message, run.author, "", run.branch)
         tools = replace(
             installed_toolchain(),
-            variables=self._hands.place.command_variables(work.app.name, work.folder, run.commit),
+            variables=self._hands.place.command_variables(run, work.folder),
             supervision=work.watch.supervision,
         )
         return Checkout(folder / work.app.folder, commit, work.application()), tools
@@ -146,7 +159,11 @@ class Making:
         return True
 
     def finish(self, work: Work) -> bool:
-        self._hands.end(work.run, work.app, "succeeded")
+        reason = ""
+        if work.run.kind == "line":
+            delivered, asked = work.memory.get("delivered_branch", ""), work.run.branch or work.run.commit[:12]
+            reason = f"only checked: {delivered} is the branch that is delivered, and {asked} is not of it"
+        self._hands.end(work.run, work.app, "succeeded", None, reason)
         return True
 
 

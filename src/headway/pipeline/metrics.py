@@ -1,7 +1,5 @@
-"""The engine in figures for Prometheus, read from the database when somebody asks, and structured logs."""
+"""The engine in figures for Prometheus, read from the database when somebody asks."""
 
-import json
-import logging
 import time
 from collections.abc import Iterator
 
@@ -87,29 +85,3 @@ def exposition(service: PipelineService) -> bytes:
     registry = CollectorRegistry(auto_describe=False)
     registry.register(EngineCollector(service))
     return generate_latest(registry)
-
-
-class JsonLines(logging.Formatter):
-    """One JSON object per record."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The record as a line."""
-        said = {
-            "at": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z",
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        if record.exc_info:
-            said["trace"] = self.formatException(record.exc_info)
-        return json.dumps(said)
-
-
-def set_up_logging(kind: str) -> None:
-    """Log to standard error: `json` or `text`."""
-    handler = logging.StreamHandler()
-    plain = logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s")
-    handler.setFormatter(JsonLines() if kind == "json" else plain)
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    for name in ("alembic", "httpx", "urllib3", "databricks", "dbos"):
-        logging.getLogger(name).setLevel(logging.WARNING)

@@ -7,6 +7,7 @@ import logging
 import random
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from headway.adapters.gitmirror import Mirror
 from headway.core.errors import HeadwayError
@@ -18,6 +19,9 @@ logger = logging.getLogger(__name__)
 _JITTER = 0.2
 _LOOK_SECONDS = 0.5
 _SLOWEST = 16
+_AFTER_BUG_SECONDS = 60.0
+# Remotes that are looked at side by side: one that does not answer keeps nobody waiting.
+_AT_ONCE = 4
 
 
 class Polling:
@@ -32,6 +36,7 @@ class Polling:
         self._due: dict[str, float] = {}
         self._slower: dict[str, int] = {}
         self._ended = threading.Event()
+        self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="polling")
         self._thread = threading.Thread(target=self._run, name="polling", daemon=True)
 
     def start(self) -> None:
@@ -42,6 +47,7 @@ class Polling:
         """End."""
         self._ended.set()
         self._thread.join()
+        self._pool.shutdown(cancel_futures=True)
 
     def _run(self) -> None:
         while not self._ended.wait(_LOOK_SECONDS):
@@ -51,10 +57,17 @@ class Polling:
                 logger.warning("polling waits: %s", error.message)
                 continue
             for app in apps:
-                if self._ended.is_set():
-                    return
                 if time.monotonic() >= self._due.get(app.name, 0):
-                    self.look(app)
+                    self._due[app.name] = float("inf")  # until it has been looked at
+                    self._pool.submit(self._look_at, app)
+
+    def _look_at(self, app: App) -> None:
+        try:
+            if not self._ended.is_set():
+                self.look(app)
+        except Exception:  # one application must not end the polling of the others
+            logger.exception("%s could not be polled", app.name)
+            self._due[app.name] = time.monotonic() + max(app.poll_seconds, _AFTER_BUG_SECONDS)
 
     def look(self, app: App) -> list[int]:
         """Look at one application's remote; the runs that this set off."""

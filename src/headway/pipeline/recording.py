@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any
 
 from headway.core.events import Event, LogLine, Planned, Progress, StepFinished, StepStarted, TestsReported
+from headway.pipeline.database import storable
 from headway.pipeline.model import Run, StepState, TestCase
 from headway.pipeline.runs import RunStore
 
@@ -20,14 +21,20 @@ class Mask:
     """Replaces secrets in text. Values of fewer than six characters are words, and left alone."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        values = {part for value in secrets for part in (value, *value.splitlines()) if len(part) >= _SHORTEST_SECRET}
+        self._secrets = frozenset(secrets)
+        values = {
+            part for value in self._secrets for part in (value, *value.splitlines()) if len(part) >= _SHORTEST_SECRET
+        }
         found = sorted(values, key=len, reverse=True)
         self._pattern = re.compile("|".join(re.escape(value) for value in found)) if found else None
 
+    def also(self, secrets: Iterable[str]) -> "Mask":
+        """One that replaces these too."""
+        return Mask(self._secrets.union(secrets))
+
     def __call__(self, text: str) -> str:
         """The text without them."""
-        # NUL: PostgreSQL keeps none in text.
-        clean = text.replace("\0", "�")
+        clean = storable(text)
         return self._pattern.sub("***", clean) if self._pattern else clean
 
 

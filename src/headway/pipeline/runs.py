@@ -4,7 +4,7 @@ changes nothing."""
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
 
 from headway.core.errors import HeadwayError
 from headway.core.events import StepName
@@ -95,6 +95,10 @@ class RunStore:
                 .where(runs.c.id == run_id, runs.c.state.in_(states))
                 .values(state=to, **({"ended_ms": now_ms()} if to in ENDED else {}), **values)
             ).rowcount
+            if done and to in ENDED:
+                left = (steps.c.run == run_id) & (steps.c.state == "running")
+                ended = {"state": "cancelled", "detail": f"the run was {to} here"}
+                connection.execute(update(steps).where(left).values(ended))
             if done:
                 app = connection.execute(select(runs.c.app).where(runs.c.id == run_id)).scalar_one()
                 told = {key: value for key, value in values.items() if key in ("reason", "version", "superseded_by")}
@@ -110,12 +114,14 @@ class RunStore:
         self._db.run(lambda c: c.execute(update(runs).where(runs.c.id == run_id).values(values)))
 
     def supersede(self, by: Run, states: Collection[RunState] = SUPERSEDABLE) -> list[Run]:
-        """End the older runs of the same app and branch that wait in one of `states`; return them.
+        """End the older runs of the same app and branch, or pull request, that wait in one of `states`; return them.
         One that somebody approved or retried was asked for by name, and keeps its place."""
         older = [
             run
             for run in self.newest(by.app, states=states, branch=by.branch, limit=1000)
-            if run.id < by.id and run.kind == "line" and (run.attempt == 1 or run.state == "awaiting_approval")
+            if run.id < by.id
+            and (run.kind, run.pull_request) == (by.kind, by.pull_request)
+            and (run.attempt == 1 or run.state == "awaiting_approval")
         ]
         reason = f"run {by.id} of the newer commit {by.commit[:12]} took its place"
         return [run for run in older if self.move(run.id, states, "superseded", superseded_by=by.id, reason=reason)]
@@ -243,6 +249,11 @@ class RunStore:
         query = select(func.max(log_chunks.c.number)).where(log_chunks.c.run == run_id, log_chunks.c.step == step)
         last = self._db.run(lambda c: c.execute(query).scalar())
         return self.log(run_id, step, max(0, (last or 0) + 1 - chunks))
+
+    def forget_logs(self, before_ms: int) -> int:
+        """Drop the logs of runs that ended before; return how many pieces."""
+        old = select(runs.c.id).where(runs.c.ended_ms < before_ms)
+        return self._db.run(lambda c: c.execute(delete(log_chunks).where(log_chunks.c.run.in_(old))).rowcount)
 
     # --- tests
 

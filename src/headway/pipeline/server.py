@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+from sqlalchemy import make_url
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -27,7 +28,8 @@ from headway.pipeline.database import Database, lock_for_one, now_ms, open_datab
 from headway.pipeline.engine import Engine
 from headway.pipeline.execution import Executor
 from headway.pipeline.hooks import HOOKED
-from headway.pipeline.model import Provider, Run
+from headway.pipeline.logs import mask_with
+from headway.pipeline.model import App, Provider, Run
 from headway.pipeline.polling import Polling
 from headway.pipeline.recording import Mask
 from headway.pipeline.report import Reporter, load_prices
@@ -44,6 +46,7 @@ logger = logging.getLogger(__name__)
 # A worker's own patience with a database that is away; the server's door answers 503 at once.
 PATIENCE_SECONDS = 900.0
 STOP_SECONDS = 20.0
+KEEPING_SECONDS = 6 * 3600.0
 
 
 class Server:
@@ -57,11 +60,15 @@ class Server:
         self.stopping = threading.Event()
         self.url = settings.external_url or f"http://{settings.host}:{settings.port}"
         place = Workplace(settings, variables)
-        self.service = PipelineService(self.database, self._dispatch, place.mirror, variables)
-        patient = PipelineService(self.database.patient(PATIENCE_SECONDS), self._dispatch, place.mirror, variables)
+        self.place = place
+        waiting = self.database.patient(PATIENCE_SECONDS, self.stopping)
+        common = (self._dispatch, place.mirror, variables)
+        self.service = PipelineService(self.database, *common, told=self._told)
+        patient = PipelineService(waiting, *common, told=self._told)
         self.workers = Workers(self.database, settings.worker_timeout_seconds)
         self.teller = Teller(patient, settings, variables, lambda: self.url)
-        mask = Mask(secrets_of(variables).values())
+        mask = Mask(own_secrets(settings, variables))
+        mask_with(mask)
         hands = Hands(patient, place, self.workers.id, self._dispatch, self.teller.told, mask)
         self.executor = Executor(hands, self.stopping)
         self.engine = Engine(self.database, patient, self.executor, self.workers, settings)
@@ -69,22 +76,35 @@ class Server:
         self.triggers = Triggers(self.service, key.encode())
         self.polling = Polling(patient, Triggers(patient, key.encode()), place.mirror)
         self.admin_token_file = settings.folder / TOKEN_FILE
-        self.access = Access(ensure_secret(self.admin_token_file), settings, workspace)
+        admin_token = ensure_secret(self.admin_token_file)
+        mask_with(mask.also((key, admin_token)))
+        self.access = Access(admin_token, settings, workspace)
         self.workspaces = Workspaces(workspace, variables)
+        self.keeping = threading.Thread(target=self._keep, name="keeping", daemon=True)
         self.reporter = Reporter(self.service.deployments, self.workspaces, load_prices(settings.prices), now_ms)
         self.key = key.encode()
 
     def _dispatch(self, run: Run) -> None:
         self.engine.dispatch(run)
 
+    def _works(self, run: int) -> bool:
+        try:
+            return not self.service.run(run).ended
+        except HeadwayError as error:
+            return error.code != "RUN_UNKNOWN"
+
+    def _told(self, run: Run, app: App) -> None:
+        self.teller.told(run, app)
+
     def start(self, *, door: bool = True) -> None:
         """Begin to work; with a `door` also to poll and to tell, which only one process does."""
         self.workers.join()
+        self.place.clean(self._works)
         self.engine.start()
         if door:
             self.polling.start()
             self.teller.start()
-            self.service.events.forget(now_ms() - self.settings.keep_days * 86_400_000)
+            self.keeping.start()
 
     def stop(self, *, door: bool = True) -> bool:
         """Stop: commands of applications are ended, what talks to a workspace ends its step. Return whether all of it
@@ -93,12 +113,25 @@ class Server:
         if door:
             self.polling.stop()
             self.teller.stop()
+            self.keeping.join()
         idle = self.executor.wait_until_idle(STOP_SECONDS)
         self.engine.stop(parked=self.executor.parked)
         self.database.engine.dispose()
         if self._lock is not None:
             self._lock.close()
         return idle and not self.executor.parked
+
+    def _keep(self) -> None:
+        """Forget what is too old, now and every few hours."""
+        while True:
+            before = now_ms() - self.settings.keep_days * 86_400_000
+            try:
+                self.service.events.forget(before)
+                self.service.runs.forget_logs(before)
+            except HeadwayError as error:
+                logger.warning("old logs are not forgotten now: %s", error.message)
+            if self.stopping.wait(KEEPING_SECONDS):
+                return
 
     def announce(self, url: str) -> None:
         """Tell others of this machine where this process serves."""
@@ -108,6 +141,13 @@ class Server:
         draft = self.settings.folder / f"server.{pid}.json"
         draft.write_text(json.dumps({**said, "version": __version__}))
         draft.replace(self.settings.folder / "server.json")
+
+
+def own_secrets(settings: ServerSettings, variables: Mapping[str, str]) -> list[str]:
+    """What no log may show: variables that look like secrets, those that the settings name, the database's password."""
+    named = [variables.get(name, "") for name in (settings.slack_env, settings.smtp_password_env) if name]
+    password = make_url(settings.database_url).password
+    return [*secrets_of(variables).values(), *named, *([str(password)] if password else [])]
 
 
 def find_server(folder: Path) -> tuple[str, Path] | None:

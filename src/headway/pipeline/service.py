@@ -62,7 +62,8 @@ class ReleaseDetail(ReleaseView):
 
 
 class PipelineService:
-    """The facade. `dispatch` sets a run off that the database holds; `variables` hold the workspaces' tokens."""
+    """The facade. `dispatch` sets a run off that the database holds; `variables` hold the workspaces' tokens; `told` is
+    called when people changed a run's state, for notifications and commit statuses."""
 
     def __init__(
         self,
@@ -71,6 +72,7 @@ class PipelineService:
         mirror: MirrorOf,
         variables: Mapping[str, str],
         clock: Clock | None = None,
+        told: Callable[[Run, App], None] = lambda run, app: None,
     ) -> None:
         self.database = database
         self.events = Events(database)
@@ -78,7 +80,7 @@ class PipelineService:
         self.runs = RunStore(database, self.events)
         self.records = Records(database, self.events)
         self._dispatch, self._mirror, self._variables = dispatch, mirror, variables
-        self._clock = clock or SystemClock()
+        self._clock, self._told = clock or SystemClock(), told
 
     # --- applications
 
@@ -92,7 +94,8 @@ class PipelineService:
 
     def add_app(self, app: App) -> App:
         """Register a repository; it is looked at first. Raise HeadwayError APP_EXISTS, REMOTE_…."""
-        checked = replace(app, repository=check_remote(app.repository))
+        repository = check_remote(app.repository)
+        checked = replace(app, repository=repository, full_name=app.full_name or full_name_of(repository))
         mirror = self._mirror(checked)
         mirror.heads()
         if not checked.branches:
@@ -102,7 +105,8 @@ class PipelineService:
     def remove_app(self, name: str) -> None:
         """Forget a repository; its waiting runs end, its releases and environments stay. Raise HeadwayError."""
         for run in self.runs.newest(name, states=SUPERSEDABLE, limit=1000):
-            self.runs.move(run.id, run.state, "cancelled", reason=f"application {name} was removed")
+            if self.runs.move(run.id, run.state, "cancelled", reason=f"application {name} was removed"):
+                self._tell(run.id)
         self.apps.remove(name)
 
     def line(self, name: str) -> Line | None:
@@ -230,10 +234,20 @@ class PipelineService:
     def set_off(self, app: App, run: Run) -> Run:
         """Supersede what waits on the same branch, where the application wants that, and give the run its place."""
         self.events.told()
-        if app.supersede and run.kind == "line" and run.branch:
-            self.runs.supersede(run, NOT_BEGUN)
+        if app.supersede and run.branch:
+            for older in self.runs.supersede(run, NOT_BEGUN):
+                self._tell(older.id)
+        self._tell(run.id)
         self._dispatch(run)
         return run
+
+    def _tell(self, run_id: int) -> None:
+        run = self.runs.get(run_id)
+        try:
+            app = self.apps.get(run.app)
+        except HeadwayError:
+            return
+        self._told(run, app)
 
     def rollback(self, name: str, environment: str, to: str | None, by: str) -> Run:
         """Bring an environment back to version `to`, or to what stood there before: a run of its own, in order with
@@ -273,16 +287,28 @@ class PipelineService:
         """Accept exactly the plan of that digest; the run goes on. Raise HeadwayError APPROVAL_…."""
         run = self.runs.get(run_id)
         decided = self.records.decide(run, digest, "approved", by, comment)
-        if self.runs.move(run_id, "awaiting_approval", "ready", attempt=run.attempt + 1):
-            self._dispatch(self.runs.get(run_id))
+        self.settle(run)
         return decided
+
+    def settle(self, run: Run) -> None:
+        """A run whose plan was decided goes on, or ends. Also for one whose server was killed in between."""
+        given = self.records.approvals(run.id)
+        if not given or given[0].state not in ("approved", "rejected"):
+            return
+        if given[0].state == "approved":
+            if self.runs.move(run.id, "awaiting_approval", "ready", attempt=run.attempt + 1):
+                self._dispatch(self.runs.get(run.id))
+            return
+        by, comment = given[0].decided_by, given[0].comment
+        reason = f"{by} rejected the plan for {given[0].environment}" + (f": {comment}" if comment else "")
+        if self.runs.move(run.id, "awaiting_approval", "cancelled", reason=reason):
+            self._tell(run.id)
 
     def reject(self, run_id: int, digest: str, by: str, comment: str = "") -> Approval:
         """Refuse the plan of that digest; the run ends, nothing more is deployed. Raise HeadwayError APPROVAL_…."""
         run = self.runs.get(run_id)
         decided = self.records.decide(run, digest, "rejected", by, comment)
-        reason = f"{by} rejected the plan for {decided.environment}" + (f": {comment}" if comment else "")
-        self.runs.move(run_id, "awaiting_approval", "cancelled", reason=reason)
+        self.settle(run)
         return decided
 
     def cancel(self, run_id: int, by: str) -> Run:
@@ -291,7 +317,9 @@ class PipelineService:
         run = self.runs.get(run_id)
         if run.ended:
             raise HeadwayError("RUN_STATE", run=run_id, state=run.state, action="cancelled")
-        if not self.runs.move(run_id, SUPERSEDABLE, "cancelled", reason=f"cancelled by {by}"):
+        if self.runs.move(run_id, SUPERSEDABLE, "cancelled", reason=f"cancelled by {by}"):
+            self._tell(run_id)
+        else:
             self.runs.change(run_id, cancel_requested=by)
         return self.runs.get(run_id)
 
@@ -308,9 +336,11 @@ class PipelineService:
                 raise HeadwayError("STEP_UNKNOWN", run=run_id, step=from_step)
             memory = forget_from(memory, steps[from_step])
         built = "release" in memory or run.kind == "rollback"
-        self.runs.change(run_id, memory=memory, ended_ms=None, cancel_requested="", attempt=run.attempt + 1)
         to: RunState = "ready" if built else "waiting"
-        self.runs.move(run_id, run.state, to, reason="", error_code="", hint="", triggered_by=by)
+        fresh = {"reason": "", "error_code": "", "hint": "", "cancel_requested": "", "ended_ms": None}
+        taken = {"memory": memory, "attempt": run.attempt + 1, "triggered_by": by, **fresh}
+        if not self.runs.move(run_id, run.state, to, **taken):
+            raise HeadwayError("RUN_STATE", run=run_id, state=self.runs.get(run_id).state, action="retried")
         again = self.runs.get(run_id)
         self._dispatch(again)
         return again
@@ -336,3 +366,11 @@ def _sequence(value: object) -> list[object]:
 def wanted_branch(app: App, branch: str) -> bool:
     """Whether pushes to `branch` are for this application."""
     return any(fnmatch.fnmatchcase(branch, pattern) for pattern in app.branches)
+
+
+def full_name_of(repository: str) -> str:
+    """`owner/name` as providers say it, from a URL of theirs; empty where that is none."""
+    path = repository.partition("://")[2].partition("/")[2] if "://" in repository else repository.partition(":")[2]
+    if repository.startswith("file:"):
+        return ""
+    return path.strip("/").removesuffix(".git")

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from email.message import EmailMessage
+from urllib.parse import urlsplit
 
 import requests
 
@@ -21,6 +22,8 @@ from headway.pipeline.settings import ServerSettings
 
 logger = logging.getLogger(__name__)
 TIMEOUT_SECONDS = 10
+# Stands in a message for the run's address until it is sent.
+PAGE = "‹the run's page›"
 GIVE_UP_MS = 6 * 3600 * 1000
 _LOOK_SECONDS = 0.5
 _SLACK, _MAIL, _STATUS = "slack", "mail", "commit-status"
@@ -43,15 +46,21 @@ class Teller:
     """Writes the outbox (`told`) and, once started, empties it."""
 
     def __init__(
-        self, service: PipelineService, settings: ServerSettings, variables: Mapping[str, str], url: Callable[[], str]
+        self,
+        service: PipelineService,
+        settings: ServerSettings,
+        variables: Mapping[str, str],
+        url: Callable[[], str],
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._monotonic = monotonic
         self._service, self._settings, self._variables, self._url = service, settings, variables, url
         self._next: dict[int, tuple[float, float]] = {}
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="telling", daemon=True)
 
     def link(self, run: int) -> str:
-        """Where people see a run."""
+        """Where people see a run: only the process with the door knows that, and it is the one that sends."""
         return f"{self._url().rstrip('/')}/runs/{run}"
 
     # --- what is to be told
@@ -81,18 +90,18 @@ class Teller:
         match run.state:
             case "failed" | "refused":
                 word = "failed" if run.state == "failed" else "was refused and taken back"
-                return "failure", f"{what} {word}: {run.reason}\n{about}\n{self.link(run.id)}"
+                return "failure", f"{what} {word}: {run.reason}\n{about}\n{PAGE}"
             case "awaiting_approval":
                 asked = self._service.plan_for_approval(run.id)
                 place = asked.environment if asked else "the next environment"
-                text = f"{what} waits for an approval to go to {place}\n{about}\n{self.link(run.id)}"
+                text = f"{what} waits for an approval to go to {place}\n{about}\n{PAGE}"
                 return "approval", text + (f"\n\n{asked.text}" if asked else "")
             case "delivering" if run.environment and run.kind == "line":
-                return "promotion", f"{what} stands in {run.environment}\n{about}\n{self.link(run.id)}"
+                return "promotion", f"{what} stands in {run.environment}\n{about}\n{PAGE}"
             case "succeeded" if run.kind == "line":
                 former = next((r for r in self._former(run) if r.state in ("succeeded", *_BAD)), None)
                 if former is not None and former.state in _BAD:
-                    text = f"{run.app} is well again: {what} went through\n{about}\n{self.link(run.id)}"
+                    text = f"{run.app} is well again: {what} went through\n{about}\n{PAGE}"
                     return "recovery", text
         return None
 
@@ -124,36 +133,50 @@ class Teller:
         """Send what is in the outbox and due."""
         for note in self._service.records.unsent(now_ms() - GIVE_UP_MS):
             due, wait = self._next.get(note.id, (0.0, 1.0))
-            if time.monotonic() < due:
+            if self._monotonic() < due:
+                continue
+            if note.channel == _STATUS and note.problem and self._overtaken(note):
+                self._service.records.notified(note.id, "")
                 continue
             try:
                 problem = self._send(note)
             except (requests.RequestException, OSError, smtplib.SMTPException) as error:
                 problem = f"{type(error).__name__}"
+            except HeadwayError:
+                raise
+            except Exception as error:  # this piece of news must not hold up the others
+                logger.exception("news of run %s cannot be told", note.run)
+                problem = f"{type(error).__name__}: {error}"
             self._service.records.notified(note.id, problem)
             if problem:
                 logger.warning("news of run %s was not taken by %s: %s", note.run, note.channel, problem)
-                self._next[note.id] = (time.monotonic() + wait, min(600.0, wait * 2))
+                self._next[note.id] = (self._monotonic() + wait, min(600.0, wait * 2))
             else:
                 self._next.pop(note.id, None)
 
+    def _overtaken(self, note: Notification) -> bool:
+        """A status that was not taken at first, and that a newer one of the same run has followed."""
+        later = self._service.records.notifications(note.run)
+        return any(other.channel == _STATUS and other.id > note.id for other in later)
+
     def _send(self, note: Notification) -> str:
         run = self._service.run(note.run)
+        text = note.text.replace(PAGE, self.link(run.id))
         if note.channel == _SLACK:
             url = self._variables.get(self._settings.slack_env, "")
-            return _said(requests.post(url, json={"text": note.text}, timeout=TIMEOUT_SECONDS))
+            return _said(requests.post(url, json={"text": _for_slack(text)}, timeout=TIMEOUT_SECONDS))
         if note.channel == _MAIL:
-            return self._mail(run, note)
+            return self._mail(run, note, text)
         return self._status(run, note.text)
 
-    def _mail(self, run: Run, note: Notification) -> str:
+    def _mail(self, run: Run, note: Notification, text: str) -> str:
         settings = self._settings
         message = EmailMessage()
-        first = note.text.splitlines()[0]
+        first = text.splitlines()[0]
         message["Subject"] = f"[headway] {first[:150]}"
         message["From"], message["To"] = settings.mail_from, ", ".join(settings.mail_to)
         message["Message-ID"] = f"<headway-{run.id}-{note.id}@{settings.mail_from.rpartition('@')[2] or 'localhost'}>"
-        message.set_content(note.text)
+        message.set_content(text)
         with smtplib.SMTP(settings.smtp_host, settings.smtp_port, timeout=TIMEOUT_SECONDS) as server:
             if settings.smtp_starttls:
                 server.starttls()
@@ -169,23 +192,46 @@ class Teller:
             app = self._service.app(run.app)
         except HeadwayError:
             return ""  # it was removed meanwhile
-        token = self._variables.get(app.status_token_env, "")
+        token, base = self._variables.get(app.status_token_env, ""), api_of(app)
+        if not base:
+            return f"{app.provider}'s API is not known: register {app.name} with its `api_base`"
         word, text = _GITHUB[state]
         context = "headway/pull-request" if run.kind == "pull_request" else "headway"
         description = f"run {run.id} {text}"[:140]
         if app.provider == "gitlab":
-            base = (app.api_base or "https://gitlab.com/api/v4").rstrip("/")
             words = {"pending": "running", "success": "success", "failure": "failed", "error": "canceled"}
             project = requests.utils.quote(app.full_name, safe="")  # type: ignore[attr-defined]
             url = f"{base}/projects/{project}/statuses/{run.commit}"
             body = {"state": words[word], "name": context, "target_url": self.link(run.id), "description": description}
             headers = {"PRIVATE-TOKEN": token}
         else:
-            base = (app.api_base or "https://api.github.com").rstrip("/")
             url = f"{base}/repos/{app.full_name}/statuses/{run.commit}"
             body = {"state": word, "context": context, "target_url": self.link(run.id), "description": description}
             headers = {"Authorization": f"Bearer {token}", "Accept": "application/vnd.github+json"}
         return _said(requests.post(url, json=body, headers=headers, timeout=TIMEOUT_SECONDS, allow_redirects=False))
+
+
+def api_of(app: App) -> str:
+    """The base of the provider's API: the one that was registered, or else that of the repository's own host, so that
+    no token goes to another one. Empty where there is none. Sources: GitHub Docs, "Using the REST API with GitHub
+    Enterprise Server"; GitLab Docs, "REST API"; Gitea Docs, "API Usage"."""
+    if app.api_base:
+        return app.api_base.rstrip("/")
+    if app.repository.startswith("file:"):
+        return ""
+    parts = urlsplit(app.repository)
+    if "://" not in app.repository:
+        host = app.repository.rpartition("@")[2].partition(":")[0]
+    else:
+        host = parts.netloc.rpartition("@")[2] if parts.scheme in ("https", "http") else parts.hostname or ""
+    if app.provider == "github":
+        return "https://api.github.com" if host == "github.com" else f"https://{host}/api/v3"
+    return f"https://{host}/api/{'v4' if app.provider == 'gitlab' else 'v1'}"
+
+
+def _for_slack(text: str) -> str:
+    """Text in which nothing is a mention or a link of Slack's. Source: Slack, "Formatting text", escaping."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _said(answer: requests.Response) -> str:

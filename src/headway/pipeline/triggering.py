@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 from sqlalchemy.exc import IntegrityError
 
 from headway.core.errors import HeadwayError
 from headway.pipeline import hooks
-from headway.pipeline.database import now_ms
+from headway.pipeline.database import now_ms, storable
 from headway.pipeline.model import App, Delivery, Provider, Run, Trigger
 from headway.pipeline.service import PipelineService, wanted_branch
-from headway.pipeline.tables import deliveries, runs
+from headway.pipeline.tables import apps, deliveries, runs
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ class Triggers:
             )
             if connection.execute(query).first() is not None:
                 raise _Replayed
-            run, outcome = (None, why) if values is None else self._add(connection, values)
+            run, outcome = (None, storable(why)) if values is None else self._add(connection, values)
             delivery = Delivery(found.provider, found.delivery, app.name, found.event, now_ms(), outcome, run)
             self._service.records.received(connection, delivery)
             return run, outcome
@@ -114,15 +114,17 @@ class Triggers:
             "app": app.name,
             "kind": "line",
             "commit": commit,
-            "branch": branch,
-            "message": message,
-            "author": author,
+            "branch": storable(branch),
+            "message": storable(message),
+            "author": storable(author),
             "trigger": trigger,
-            "triggered_by": by,
+            "triggered_by": storable(by),
         }
 
     def _add(self, connection: Connection, values: Mapping[str, Any]) -> tuple[int, str]:
         """A new run; the one there is where the branch's newest run is of this very commit (polling saw it first)."""
+        # The application's row is the lock: a webhook and polling, or two servers, may see one push at once.
+        connection.execute(update(apps).where(apps.c.name == values["app"]).values(name=values["app"]))
         query = (
             select(runs.c.id, runs.c.commit)
             .where(

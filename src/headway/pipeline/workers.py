@@ -9,7 +9,7 @@ import socket
 import time
 from collections.abc import Callable
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, text, update
 
 from headway.adapters.identity import has_ended, this_process
 from headway.core.errors import HeadwayError
@@ -37,15 +37,20 @@ class Workers:
 
     def join(self) -> None:
         """Begin to be one."""
-        now = now_ms()
-        row = {"host": socket.gethostname(), "pid": os.getpid(), "started_ms": now, "seen_ms": now, "state": "alive"}
 
-        def work(connection: object) -> None:
-            execute = connection.execute  # type: ignore[attr-defined]
-            execute(delete(workers).where(workers.c.id == self.id))
-            execute(insert(workers).values(id=self.id, **row))
+        def work(connection: Connection) -> None:
+            now = self._now(connection)
+            row = {"host": socket.gethostname(), "pid": os.getpid(), "started_ms": now, "seen_ms": now}
+            connection.execute(delete(workers).where(workers.c.id == self.id))
+            connection.execute(insert(workers).values(id=self.id, state="alive", **row))
 
         self._db.run(work)
+
+    def _now(self, connection: Connection) -> int:
+        """The database's clock: machines' own differ."""
+        if not self._db.shared:
+            return now_ms()
+        return int(connection.execute(text("SELECT extract(epoch FROM clock_timestamp()) * 1000")).scalar_one())
 
     def leave(self) -> None:
         """End of being one; what it still had is taken up by others."""
@@ -57,9 +62,15 @@ class Workers:
     def beat(self) -> list[str]:
         """Say that this one lives; who does not any more. Nobody is declared dead by one who could not say so itself a
         moment ago: then it was the database that was away."""
+        mine = (workers.c.id == self.id) & (workers.c.state == "alive")
+
+        def say(connection: Connection) -> int:
+            now = self._now(connection)
+            return now if connection.execute(update(workers).where(mine).values(seen_ms=now)).rowcount else 0
+
         try:
-            alive = (workers.c.id == self.id) & (workers.c.state == "alive")
-            if not self._db.run(lambda c: c.execute(update(workers).where(alive).values(seen_ms=now_ms())).rowcount):
+            now = self._db.run(say)
+            if not now:
                 logger.error("others have declared this worker dead")
                 self._declared_dead()
                 return []
@@ -72,7 +83,7 @@ class Workers:
         others = select(workers).where(workers.c.id != self.id, workers.c.state.in_(("alive", "gone", "dead")))
         rows = self._db.run(lambda c: c.execute(others).mappings().all())
         patient = time.monotonic() - self._well_since > self._timeout
-        oldest = now_ms() - int(self._timeout * 1000)
+        oldest = now - int(self._timeout * 1000)
         dead = [
             str(row["id"])
             for row in rows

@@ -3,18 +3,24 @@
 The commands get an environment of their own, in which nothing of the server's stands but what is named here.
 """
 
+import logging
 import os
 import shutil
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from headway.adapters.gitmirror import Mirror, git_variables
-from headway.adapters.process import Supervision
-from headway.pipeline.model import App
+from headway.adapters.process import Supervision, end_all_with
+from headway.core.configuration import Files, env_names
+from headway.core.errors import HeadwayError
+from headway.delivery.toolchain import without_secrets
+from headway.pipeline.model import App, Run
 from headway.pipeline.settings import ServerSettings
 
+logger = logging.getLogger(__name__)
 # What a command needs to find its tools and the network. None of these is a secret of ours.
 PASSED = (
     "PATH",
@@ -42,6 +48,12 @@ class Workplace:
     settings: ServerSettings
     variables: Mapping[str, str]
 
+    def public(self, known: Files | None) -> dict[str, str]:
+        """What a fork's configuration may read of the server's environment: what the branch's own configuration `known`
+        reads too, and does not look like a secret."""
+        names = {*PASSED, *(env_names(known) if known else ())}
+        return without_secrets({name: self.variables[name] for name in names if name in self.variables})
+
     def mirror(self, app: App) -> Mirror:
         """The mirror of an application's repository."""
         token = self.variables.get(app.credential_env, "") if app.credential_env else ""
@@ -55,19 +67,35 @@ class Workplace:
         """The run has ended."""
         shutil.rmtree(self.of_run(run_id), ignore_errors=True)
 
-    def command_variables(self, app: str, work: Path, commit: str) -> dict[str, str]:
-        """The environment of an application's commands. HOME is the application's own, so that its tools' caches last
-        from run to run; TMPDIR is the run's."""
-        home, scratch = self.settings.folder / "homes" / app, work / "tmp"
+    def end_strays(self, run_id: int) -> None:
+        """End what the run's commands left behind: TMPDIR tells whose it is."""
+        count = end_all_with("TMPDIR", str(self.of_run(run_id) / "tmp"))
+        if count:
+            logger.warning("%d processes that run %s left behind were ended", count, run_id)
+
+    def clean(self, working: Callable[[int], bool]) -> None:
+        """Remove the folders of runs that do not work any more, and end what is left of them."""
+        for folder in (self.settings.folder / "work").glob("run-*"):
+            number = folder.name.removeprefix("run-")
+            if number.isdigit() and not working(int(number)):
+                self.end_strays(int(number))
+                self.remove(int(number))
+
+    def command_variables(self, run: Run, work: Path) -> dict[str, str]:
+        """The environment of a run's commands. HOME is the application's own, so that its tools' caches last from run
+        to run; TMPDIR is the run's. A fork's run gets neither that HOME, which later runs would trust, nor `build_env`.
+        """
+        home = self.settings.folder / "homes" / run.app if run.trusted else work / "home"
+        scratch = work / "tmp"
         for folder in (home, scratch):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        names = (*PASSED, *self.settings.build_env)
+        names = (*PASSED, *self.settings.build_env) if run.trusted else PASSED
         kept = {name: self.variables[name] for name in names if name in self.variables}
-        return kept | {"HOME": str(home), "TMPDIR": str(scratch), "CI": "true", "HEADWAY_COMMIT": commit}
+        return kept | {"HOME": str(home), "TMPDIR": str(scratch), "CI": "true", "HEADWAY_COMMIT": run.commit}
 
 
 class Watch:
-    """Looks after one run while it works: whether somebody cancelled it, whether it takes too much disk.
+    """Looks after one run while it works: whether somebody cancelled it, whether it takes too much disk or time.
 
     `cancelled` asks the database and says by whom. `stopping` is set when the process ends.
     """
@@ -78,8 +106,10 @@ class Watch:
         settings: ServerSettings,
         cancelled: Callable[[], str],
         stopping: threading.Event,
+        most_seconds: float = float("inf"),
     ) -> None:
         self._folder, self._settings, self._cancelled = folder, settings, cancelled
+        self._most, self._began = most_seconds, time.monotonic()
         self.stopping = stopping
         self.reason: str | None = None
         self.by = ""
@@ -116,7 +146,10 @@ class Watch:
     def _look(self) -> None:
         count = 0
         while self.reason is None:
-            by = self._cancelled()
+            try:
+                by = self._cancelled()
+            except HeadwayError:  # the database is away: it may be back when this looks again
+                by = ""
             if by:
                 self.by, self.reason = by, f"cancelled by {by}"
                 return
@@ -127,6 +160,8 @@ class Watch:
                 return
 
     def _too_much(self) -> str | None:
+        if time.monotonic() - self._began > self._most:
+            return f"this step takes more than {self._most / 3600:g} h"
         limit = self._settings.work_gib * 2**30
         if size_of(self._folder) > limit:
             return f"its work folder holds more than {self._settings.work_gib:g} GiB"

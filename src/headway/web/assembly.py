@@ -52,6 +52,8 @@ def routes(server: Server) -> list[BaseRoute]:
             return Response(status_code=401, headers=HEADERS)
 
         def render(changes: set[Change]) -> list[tuple[str, str]]:
+            if server.access.identity(session.token) is None:
+                return [("ended", "")]
             if changes and all(kind == "log" for kind, _, _ in changes):
                 return []
             return [("board", rendering.render("_board.html", overview.board_values()))]

@@ -34,12 +34,12 @@ class Reader:
 
 
 class Hub:
-    """Looks for events while somebody listens."""
+    """Looks for events while somebody listens; `looking` is the task that does, which ends when nobody listens."""
 
     def __init__(self, events: Events) -> None:
         self._events = events
         self._readers: set[Reader] = set()
-        self._task: asyncio.Task[None] | None = None
+        self.looking: asyncio.Task[None] | None = None
 
     async def changes(self, request: Request, run: int | None, gather: float) -> AsyncIterator[set[Change]]:
         """What changed, again and again until the page is closed or the server stops; an empty set now and then, so
@@ -51,7 +51,7 @@ class Hub:
             if self._idle():
                 last = await run_in_threadpool(self._events.last)
                 if self._idle():
-                    self._task = asyncio.create_task(self._look(last))
+                    self.looking = asyncio.create_task(self._look(last))
             yield set()
             waited = 0.0
             while not request.app.state.stopping.is_set() and not await request.is_disconnected():
@@ -72,7 +72,7 @@ class Hub:
             self._readers.discard(reader)
 
     def _idle(self) -> bool:
-        return self._task is None or self._task.done()
+        return self.looking is None or self.looking.done()
 
     async def _look(self, last: int) -> None:
         while self._readers:

@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 WIDTH, HEIGHT = 560, 190
-LEFT, RIGHT, TOP, BOTTOM = 52, 8, 12, 26
+LEFT, RIGHT, TOP, BOTTOM = 62, 20, 12, 26
 _LABELS = 6
+_TIMES = ((1, (1, 2, 5, 10, 15, 30)), (60, (1, 2, 5, 10, 15, 30)), (3600, (1, 2, 3, 6, 12)), (86_400, (1, 2, 5)))
 
 
 @dataclass(frozen=True)
@@ -55,13 +56,14 @@ def plot(
     *,
     kinds: Sequence[str] = ("",),
     top: float | None = None,
-    whole: bool = False,
+    step_of: Callable[[float], float] | None = None,
 ) -> Plot:
     """Bars at moments (milliseconds since 1970), each of as many parts as there are `kinds`; None: nothing is known.
-    `say` puts a value into words, `top` is the least that the axis reaches; `whole`: these are counts."""
+    `say` puts a value into words, `top` is the least that the axis reaches, `step_of` chooses the distance of its
+    lines."""
     totals = [sum(value or 0 for value in values) for _, values in points]
     highest = max([*totals, top or 0])
-    step = max(1.0, nice_step(highest)) if whole else nice_step(highest)
+    step = (step_of or nice_step)(highest)
     reach = math.ceil(highest / step - 1e-9) * step if highest > 0 else step
     inner, tall = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
     room = inner / max(1, len(points))
@@ -116,6 +118,20 @@ def nice_step(highest: float) -> float:
         return 1.0
     power = 10.0 ** math.floor(math.log10(highest))
     return next(step * power / 10 for step in (2, 5, 10, 20) if highest / (step * power / 10) <= 5)
+
+
+def count_step(highest: float) -> float:
+    """The same for what is counted."""
+    return max(1.0, nice_step(highest))
+
+
+def time_step(highest: float) -> float:
+    """The same for seconds, as people count time; past some days by nice numbers of days."""
+    known = (s * unit for unit, steps in _TIMES for s in steps)
+    found = next((step for step in known if highest / step <= 5), None)
+    if highest < 1:
+        return nice_step(highest)
+    return found if found is not None else nice_step(highest / 86_400) * 86_400
 
 
 def day(at_ms: int) -> str:

@@ -7,7 +7,7 @@ from headway.pipeline.dora import Bucket
 from headway.pipeline.report import Place, Reporter
 from headway.pipeline.service import PipelineService
 from headway.web.door import Page, Visit, with_query
-from headway.web.plots import Plot, plot
+from headway.web.plots import Plot, count_step, plot, time_step
 from headway.web.rendering import duration
 
 PERIODS = (7, 14, 30, 90, 180, 365)
@@ -69,10 +69,10 @@ def plots_of(place: Place) -> tuple[Plot, ...]:
     name = f"{place.app}-{place.environment}"
     where = f"{place.app}, {place.environment}"
     return (
-        plot(f"{name}-frequency", f"Deployments: {where}", points("stood"), lambda v: f"{v:g}", whole=True),
-        plot(f"{name}-lead", f"Lead time for changes: {where}", points("lead_seconds"), duration),
+        plot(f"{name}-frequency", f"Deployments: {where}", points("stood"), lambda v: f"{v:g}", step_of=count_step),
+        plot(f"{name}-lead", f"Lead time for changes: {where}", points("lead_seconds"), duration, step_of=time_step),
         plot(f"{name}-rate", f"Change failure rate: {where}", points("failure_rate"), lambda v: f"{v:.0%}", top=1),
-        plot(f"{name}-restore", f"Time to restore: {where}", points("restore_seconds"), duration),
+        plot(f"{name}-restore", f"Time to restore: {where}", points("restore_seconds"), duration, step_of=time_step),
     )
 
 
@@ -82,6 +82,6 @@ def _value(bucket: Bucket, name: str) -> float | None:
 
 
 def _hours(costs: Costs) -> Plot:
-    points = [(at, [own, runs]) for at, own, runs in costs.by_day]
+    points = [(at, [own * 3600, runs * 3600]) for at, own, runs in costs.by_day]
     kinds = ("all-purpose", "per run")
-    return plot("cluster-hours", "Node time by day", points, lambda v: duration(v * 3600), kinds=kinds)
+    return plot("cluster-hours", "Node time by day", points, duration, kinds=kinds, step_of=time_step)

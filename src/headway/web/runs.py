@@ -164,7 +164,13 @@ class Runs:
         except HeadwayError as error:
             return await self._door.failed(request, error, who, session)
         follower = Follower(self, self._door, run.id, who, self._door.sessions.form_token(session.id))
-        body = stream(self._hub, request, follower.render, run.id)
+
+        def render(changes: set[Change]) -> list[tuple[str, str]]:
+            """As long as the visitor may look: a token may be revoked while a page is open."""
+            known = self._door.access.identity(session.token)
+            return follower.render(changes) if known == who else [("ended", "")]
+
+        body = stream(self._hub, request, render, run.id)
         return StreamingResponse(body, media_type="text/event-stream", headers=LIVE_HEADERS)
 
     def lines_since(self, run_id: int, step: int, offset: int) -> tuple[tuple[str, ...], int]:

@@ -30,19 +30,7 @@ def main() -> None:
     """Serve until SIGTERM or SIGINT; then end runs and drivers."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    given = json.loads(Path(sys.argv[1]).read_text())
-    settings = WorkspaceSettings(
-        data=Path(given["data"]),
-        host=given["host"],
-        port=given["port"],
-        allow_download=tuple(given["allow_download"]),
-        standby=given["standby"],
-        cache=Path(given["cache"]),
-        tls_cert=Path(given["tls_cert"]) if given.get("tls_cert") else None,
-        tls_key=Path(given["tls_key"]) if given.get("tls_key") else None,
-        tls_self_signed=given.get("tls_self_signed", False),
-        node_types=Path(given["node_types"]) if given.get("node_types") else None,
-    )
+    settings = WorkspaceSettings.from_json(json.loads(Path(sys.argv[1]).read_text()))
     listener = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((settings.host, settings.port))

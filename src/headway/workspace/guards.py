@@ -18,6 +18,12 @@ _CONTEXT = Need("clusters", "clusterId", "CAN_ATTACH_TO")
 _POOL_USE, _POOL = (Need("instance-pools", "instance_pool_id", level) for level in ("CAN_ATTACH_TO", "CAN_MANAGE"))
 _WAREHOUSE = Need("warehouses", "id", "CAN_MANAGE")
 _STATEMENT = Need("warehouses", "warehouse_id", "CAN_USE")
+_EXPERIMENT_READ, _EXPERIMENT_EDIT, _EXPERIMENT_MANAGE = (
+    Need("experiments", "experiment_id", level) for level in ("CAN_READ", "CAN_EDIT", "CAN_MANAGE")
+)
+_TRACKED_READ, _TRACKED_EDIT = (
+    Need("mlflow-runs", "run_id", level, or_name="run_uuid") for level in ("CAN_READ", "CAN_EDIT")
+)
 _READ, _MANAGE = (Need("paths", "path", level) for level in ("CAN_READ", "CAN_MANAGE"))
 _WRITE = Need("new-paths", "path", "CAN_EDIT")
 
@@ -74,6 +80,54 @@ NEEDS: Mapping[str, Need] = {
     "DELETE /sql/warehouses/{id}": _WAREHOUSE,
     "POST /sql/statements": _STATEMENT,
     "POST /sql/statements/": _STATEMENT,
+    "POST /mlflow/experiments/create": Need("new-paths", "name", "CAN_EDIT"),
+    "GET /mlflow/experiments/get": _EXPERIMENT_READ,
+    "GET /mlflow/experiments/get-by-name": Need("experiment-names", "experiment_name", "CAN_READ"),
+    "POST /mlflow/experiments/update": _EXPERIMENT_MANAGE,
+    "POST /mlflow/experiments/delete": _EXPERIMENT_MANAGE,
+    "POST /mlflow/experiments/restore": _EXPERIMENT_MANAGE,
+    "POST /mlflow/experiments/set-experiment-tag": _EXPERIMENT_EDIT,
+    "POST /mlflow/runs/create": _EXPERIMENT_EDIT,
+    "GET /mlflow/runs/get": _TRACKED_READ,
+    "GET /mlflow/metrics/get-history": _TRACKED_READ,
+    "GET /mlflow/artifacts/list": _TRACKED_READ,
+    **{
+        f"POST /mlflow/runs/{name}": _TRACKED_EDIT
+        for name in (
+            "update",
+            "delete",
+            "restore",
+            "log-metric",
+            "log-parameter",
+            "set-tag",
+            "delete-tag",
+            "log-batch",
+            "log-inputs",
+        )
+    },
+    "GET /policies/clusters/get": Need("cluster-policies", "policy_id", "CAN_USE"),
+    "GET /unity-catalog/catalogs/{name}": Need("catalogs", "name", "USE_CATALOG"),
+    "PATCH /unity-catalog/catalogs/{name}": Need("catalogs", "name", "MANAGE"),
+    "DELETE /unity-catalog/catalogs/{name}": Need("catalogs", "name", "MANAGE"),
+    "POST /unity-catalog/schemas": Need("catalogs", "catalog_name", "CREATE_SCHEMA"),
+    "GET /unity-catalog/schemas/{full_name}": Need("schemas", "full_name", "USE_SCHEMA"),
+    "PATCH /unity-catalog/schemas/{full_name}": Need("schemas", "full_name", "MANAGE"),
+    "DELETE /unity-catalog/schemas/{full_name}": Need("schemas", "full_name", "MANAGE"),
+    "GET /unity-catalog/volumes/{full_name}": Need("volumes", "full_name", "READ_VOLUME"),
+    "PATCH /unity-catalog/volumes/{full_name}": Need("volumes", "full_name", "MANAGE"),
+    "DELETE /unity-catalog/volumes/{full_name}": Need("volumes", "full_name", "MANAGE"),
+    "GET /unity-catalog/tables/{full_name}": Need("tables", "full_name", "SELECT"),
+    "DELETE /unity-catalog/tables/{full_name}": Need("tables", "full_name", "MANAGE"),
+    **{
+        f"{method} /fs/{what}/{{path:path}}": Need(
+            "volume-files", "path", "READ_VOLUME" if method in ("GET", "HEAD") else "WRITE_VOLUME"
+        )
+        for what in ("files", "directories")
+        for method in ("GET", "HEAD", "PUT", "POST", "DELETE")
+    },
+    "GET /repos/{repo_id}": Need("repos", "repo_id", "CAN_READ"),
+    "PATCH /repos/{repo_id}": Need("repos", "repo_id", "CAN_EDIT"),
+    "DELETE /repos/{repo_id}": Need("repos", "repo_id", "CAN_MANAGE"),
     "GET /workspace/get-status": _READ,
     "GET /workspace/export": _READ,
     "GET /workspace/list": _READ,
@@ -91,6 +145,12 @@ SHOWS: Mapping[str, Shows] = {
     "GET /libraries/all-cluster-statuses": Shows("statuses", "clusters", "cluster_id", "CAN_ATTACH_TO"),
     "GET /instance-pools/list": Shows("instance_pools", "instance-pools", "instance_pool_id", "CAN_ATTACH_TO"),
     "GET /sql/warehouses": Shows("warehouses", "warehouses", "id", "CAN_VIEW"),
+    "GET /policies/clusters/list": Shows("policies", "cluster-policies", "policy_id", "CAN_USE"),
+    "GET /unity-catalog/catalogs": Shows("catalogs", "catalogs", "full_name", "USE_CATALOG"),
+    "GET /unity-catalog/schemas": Shows("schemas", "schemas", "full_name", "USE_SCHEMA"),
+    "GET /unity-catalog/volumes": Shows("volumes", "volumes", "full_name", "READ_VOLUME"),
+    "GET /unity-catalog/tables": Shows("tables", "tables", "full_name", "SELECT"),
+    "GET /unity-catalog/table-summaries": Shows("tables", "tables", "full_name", "SELECT"),
     "GET /workspace/list": Shows("objects", "paths", "path", "CAN_READ"),
 }
 # `access_control_list` that is sent with an object is granted on it.
@@ -101,7 +161,12 @@ GRANTS: Mapping[str, Grants] = {
     "POST /jobs/runs/submit": Grants("runs", "run_id"),
     "POST /instance-pools/create": Grants("instance-pools", "instance_pool_id"),
 }
-ADMIN = ("POST /clusters/change-owner",)
+ADMIN = (
+    "POST /clusters/change-owner",
+    "POST /policies/clusters/create",
+    "POST /policies/clusters/edit",
+    "POST /policies/clusters/delete",
+)
 # What every user may do, or what the endpoint itself decides (tokens, secrets, permissions, principals).
 OPEN = (
     "POST /jobs/create", "POST /jobs/runs/submit",
@@ -109,11 +174,17 @@ OPEN = (
     "GET /clusters/spark-versions", "GET /clusters/list-node-types", "GET /clusters/list-zones",
     "GET /libraries/list", "GET /libraries/status",
     "POST /sql/warehouses",
+    "GET /unity-catalog/current-metastore-assignment", "GET /unity-catalog/metastore_summary",
+    "POST /unity-catalog/catalogs", "POST /unity-catalog/volumes", "GET /unity-catalog/tables/{full_name}/exists",
+    "POST /repos", "GET /repos",
+    "GET /mlflow/experiments/list", "POST /mlflow/experiments/search", "POST /mlflow/runs/search",
+    "POST /mlflow/logged-models/search",
     "POST /telemetry-ext",
 )  # fmt: skip
 OPEN_BELOW = (
-    "/preview/scim/", "/token/", "/secrets/", "/permissions/", "/dbfs/", "/fs/",
-    "/mlflow/", "/mlflow-artifacts/", "/unity-catalog/", "/sql/statements/",
+    "/preview/scim/", "/token/", "/secrets/", "/permissions/", "/dbfs/", "/fs/create-",
+    "/mlflow-artifacts/", "/unity-catalog/permissions/", "/unity-catalog/effective-permissions/", "/sql/statements/",
+    "/notification-destinations", "/git-credentials",
 )  # fmt: skip
 
 

@@ -102,13 +102,15 @@ Handler = Callable[[Call], Data | list[Any] | Response]
 class Need:
     """What a caller must hold on an object before an endpoint is entered: `level` on the object of that kind
     (`jobs`, `clusters`, …) which the field or path parameter `name` names. Where the field is absent `default` is
-    meant; else it is asked for, unless it is `optional`: then nothing need be held."""
+    meant; else it is asked for, unless it is `optional`: then nothing need be held. `or_name` is what old clients call
+    the field."""
 
     kind: str
     name: str
     level: str
     default: str | None = None
     optional: bool = False
+    or_name: str = ""
 
 
 @dataclass(frozen=True)
@@ -296,6 +298,8 @@ def _enter(endpoint: Endpoint, call: Call) -> Response:
 
 def _check_need(need: Need, call: Call) -> None:
     named = call.path.get(need.name, call.data.get(need.name, need.default))
+    if need.or_name and not named:
+        named = call.data.get(need.or_name)
     if named is None or named == "":
         if need.optional:
             return

@@ -12,7 +12,10 @@ from headway.workspace.services.instance_pools.store import PoolStore
 from headway.workspace.services.jobs.run_store import RunStore
 from headway.workspace.services.jobs.store import JobStore
 from headway.workspace.services.libraries.store import LibraryStore
+from headway.workspace.services.mlflow.model import Experiment
+from headway.workspace.services.mlflow.store import TrackingStore
 from headway.workspace.services.permissions.model import Known
+from headway.workspace.services.policies.store import PolicyStore
 from headway.workspace.services.sql.store import WarehouseStore
 
 Source = Callable[[str], Known]
@@ -29,6 +32,8 @@ def object_sources(
     libraries: LibraryStore,
     warehouses: WarehouseStore,
     pools: PoolStore,
+    policies: PolicyStore,
+    tracking: TrackingStore,
 ) -> Mapping[str, Source]:
     """Sources by kind. `runs` stands for a run's job, or for the run where it has none; `paths` for what lies at a path
     of the workspace tree; `new-paths` for that or the nearest folder above it."""
@@ -68,8 +73,24 @@ def object_sources(
                 return _known(files, found)
             place = place.rpartition("/")[0] or "/"
 
+    def experiment(found: Experiment) -> Known:
+        """Its name is a path: it inherits from the folder that it is in."""
+        parent = None
+        try:
+            folder = new_path(found.name.rpartition("/")[0] or "/")
+            parent = (folder.kind, folder.object_id)
+        except ApiError:  # no path of the tree
+            pass
+        return Known("experiments", str(found.experiment_id), found.creator, parent)
+
+    def tracked_run(run_id: str) -> Known:
+        return experiment(tracking.experiment(tracking.run(run_id).experiment_id))
+
     def library(object_id: str) -> Known:
         return new_path(libraries.get(_number(object_id, "Library")).folder)
+
+    def policy(object_id: str) -> Known:
+        return Known("cluster-policies", policies.get(object_id).policy_id)
 
     def tokens(object_id: str) -> Known:
         if object_id != "tokens":
@@ -86,7 +107,11 @@ def object_sources(
         "paths": path,
         "new-paths": new_path,
         "workspace-libraries": library,
+        "experiments": lambda object_id: experiment(tracking.experiment(_number(object_id, "Experiment"))),
+        "experiment-names": lambda name: experiment(tracking.experiment_by_name(name)),
+        "mlflow-runs": tracked_run,
         "authorization": tokens,
+        "cluster-policies": policy,
     }
 
 

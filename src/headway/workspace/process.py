@@ -77,19 +77,7 @@ def start(settings: WorkspaceSettings, emit: Emit = ignore) -> Status:
             raise HeadwayError("WORKSPACE_RUNS", data=data, url=found.url)
         (data / "server.json").unlink(missing_ok=True)
         path = data / "settings.json"
-        given = {
-            "data": str(data),
-            "host": settings.host,
-            "port": settings.port,
-            "allow_download": list(settings.allow_download),
-            "standby": settings.standby,
-            "cache": str(settings.cache),
-            "tls_cert": str(settings.tls_cert.resolve()) if settings.tls_cert else None,
-            "tls_key": str(settings.tls_key.resolve()) if settings.tls_key else None,
-            "tls_self_signed": settings.tls_self_signed,
-            "node_types": str(settings.node_types.resolve()) if settings.node_types else None,
-        }
-        path.write_text(json.dumps(given))
+        path.write_text(json.dumps(settings.to_json()))
         log = data / "server.log"
         with log.open("ab") as output:
             begin = output.tell()

@@ -5,8 +5,6 @@ A request to one of them answers 501 with the reason; whatever else is not serve
 
 # The beginning of the path after `/api/<version>`, and why. The first that fits counts.
 REFUSED: tuple[tuple[str, str], ...] = (
-    ("/unity-catalog/permissions", "governance of Unity Catalog is not what this workspace is for"),
-    ("/unity-catalog/effective-permissions", "governance of Unity Catalog is not what this workspace is for"),
     ("/unity-catalog/bindings", "there is one workspace, so nothing to bind catalogs to"),
     ("/unity-catalog/workspace-bindings", "there is one workspace, so nothing to bind catalogs to"),
     ("/unity-catalog/metastores", "there is one metastore, made with the workspace"),
@@ -43,6 +41,8 @@ REFUSED: tuple[tuple[str, str], ...] = (
     ("/policies/clusters/list-compliance", "a policy is enforced when a cluster is made; nothing drifts from it"),
     ("/policies/clusters/get-compliance", "a policy is enforced when a cluster is made; nothing drifts from it"),
     ("/policies/clusters/enforce-compliance", "a policy is enforced when a cluster is made; nothing drifts from it"),
+    ("/policies/clusters:cancelPendingClusterEnforcement", "there is no enforcement of compliance to be canceled"),
+    ("/policy-families", "policies are written here: there are no families of them"),
     ("/policies/jobs/", "a policy is enforced when a job is made or runs; nothing drifts from it"),
     ("/serving-endpoints", "model serving is outside of delivery of Spark applications"),
     ("/pipelines", "Delta Live Tables are a service of Databricks, not of Apache Spark"),

@@ -17,18 +17,27 @@ from headway.workspace.catalogue import Catalogue
 from headway.workspace.database import open_database
 from headway.workspace.engine.engine import Engine
 from headway.workspace.engine.job_clusters import Fleet, RunClusters
+from headway.workspace.engine.notifier import Notifier
 from headway.workspace.engine.preparation import Files
+from headway.workspace.engine.retention import Retention
 from headway.workspace.engine.scheduler import Scheduler
+from headway.workspace.engine.sending import Sender
 from headway.workspace.engine.timers import Timers
 from headway.workspace.engine.watching import files_at
 from headway.workspace.errors import ApiError, invalid, not_implemented
+from headway.workspace.gitsources import GitSources
+from headway.workspace.governing import Governor
 from headway.workspace.guards import guarded
 from headway.workspace.http import Door, Shortcut, answer_error, routes
 from headway.workspace.keys import Vault, key
+from headway.workspace.mailing import mail_server
 from headway.workspace.observed import LiveDrivers, cluster_places, task_places
+from headway.workspace.outgoing import check_url
 from headway.workspace.ownership import object_sources
 from headway.workspace.paths import confined, dbfs_path
+from headway.workspace.pruning import prune_workspace
 from headway.workspace.refused import why_refused
+from headway.workspace.remotes import Remotes
 from headway.workspace.runtime.history import HistoryServer
 from headway.workspace.runtime.leftovers import end_leftovers
 from headway.workspace.runtime.tasks import ApiAccess, FileRoots
@@ -42,11 +51,11 @@ from headway.workspace.services.commands.store import Contexts
 from headway.workspace.services.dbfs.routes import DbfsRoutes
 from headway.workspace.services.dbfs.store import DbfsStore
 from headway.workspace.services.files.routes import FilesRoutes
-from headway.workspace.services.files.store import FilesStore
+from headway.workspace.services.files.trees import Trees
 from headway.workspace.services.fs.routes import FsRoutes
 from headway.workspace.services.fs.store import VolumeFiles
 from headway.workspace.services.identity.oauth import OAuthRoutes
-from headway.workspace.services.identity.routes import IdentityRoutes
+from headway.workspace.services.identity.routes import ORGANISATION, IdentityRoutes
 from headway.workspace.services.identity.store import IdentityStore
 from headway.workspace.services.instance_pools.keeping import PoolDrivers
 from headway.workspace.services.instance_pools.routes import PoolRoutes
@@ -63,14 +72,22 @@ from headway.workspace.services.mlflow.routes import TrackingRoutes
 from headway.workspace.services.mlflow.store import TrackingStore
 from headway.workspace.services.monitoring.routes import MonitoringRoutes
 from headway.workspace.services.monitoring.uis import SparkUis
+from headway.workspace.services.notification_destinations.routes import DestinationRoutes
+from headway.workspace.services.notification_destinations.store import DestinationStore
 from headway.workspace.services.permissions.routes import PermissionRoutes
 from headway.workspace.services.permissions.store import Permissions
+from headway.workspace.services.policies.routes import PolicyRoutes
+from headway.workspace.services.policies.store import PolicyStore
+from headway.workspace.services.repos.credentials import CredentialRoutes
+from headway.workspace.services.repos.routes import Checkouts, RepoRoutes
+from headway.workspace.services.repos.store import CredentialStore, RepoStore
 from headway.workspace.services.secrets.routes import SecretRoutes
 from headway.workspace.services.secrets.store import SecretStore
 from headway.workspace.services.sql.routes import SqlRoutes
 from headway.workspace.services.sql.statements import Statements
 from headway.workspace.services.sql.store import WarehouseStore
 from headway.workspace.services.tokens.routes import TokenRoutes
+from headway.workspace.services.unity.grants import Grants
 from headway.workspace.services.unity.routes import UnityRoutes
 from headway.workspace.services.unity.store import Metastore
 from headway.workspace.settings import WorkspaceSettings
@@ -105,7 +122,7 @@ class Workspace:
         self.door = Door(self.tokens, self.permissions, drafts)
         self.dbfs = DbfsStore(settings.dbfs, drafts)
         writer = Writer(database)
-        self.files = FilesStore(database, settings.files, drafts, writer)
+        self.files = Trees(database, settings.files, drafts, writer)
         for folder in ("/Shared", "/Users", f"/Users/{ADMIN}"):
             self.files.mkdirs(folder)
         self.identity.came = lambda name: self.files.mkdirs(f"/Users/{name}", name)
@@ -127,6 +144,18 @@ class Workspace:
         self.log_delivery = LogDelivery(clusters, self._folder)
         self.clusters.on_kept(self.log_delivery.ended)
         uis = SparkUis(place, LiveDrivers(self.clusters), history)
+        credentials = CredentialStore(database, Vault(key(settings.keys, "git")))
+        checkouts = Checkouts(Remotes(settings.data / "git", settings.allow_git), credentials, drafts)
+        git_sources = GitSources(self.files, checkouts)
+        policies = PolicyStore(database)
+        governor = Governor(
+            policies,
+            clusters,
+            self.identity.principal,
+            self.permissions.allows,
+            self.identity.entitled,
+            settings.restrict_clusters,
+        )
         self.engine = Engine(
             self.runs,
             lambda run, folder: RunClusters(
@@ -138,6 +167,7 @@ class Workspace:
                 int(run.details.get("repair_count", 0)),
                 lambda warehouse_id: self._cluster_of_warehouse(run.creator, warehouse_id),
                 lambda kind, object_id, level: self._check(run.creator, kind, object_id, level),
+                governor.of_run,
             ),
             Files(
                 self._local_file,
@@ -146,6 +176,7 @@ class Workspace:
                 lambda user, run_id: ApiAccess(base_url, self.tokens.mint_for_run(user, run_id)),
                 self.tokens.end_run,
                 self.secrets.reveal,
+                git_sources.checkout,
             ),
             settings.data / "runs",
             base_url,
@@ -155,18 +186,48 @@ class Workspace:
         self.scheduler = Scheduler(
             self.jobs, self.engine, self.engine.timers, self.engine.events, lambda url: files_at(self._folder(url))
         )
-        job_routes = JobRoutes(self.jobs, catalogue.check, self.scheduler.changed)
-        libraries = LibraryStore(database)
-        self.permissions.sources.update(
-            object_sources(self.jobs, self.runs, clusters, self.files, libraries, self.warehouses, self._pools)
+        destinations = DestinationStore(database, Vault(key(settings.keys, "notifications")))
+        mail = mail_server(settings.smtp_url, settings.smtp_password_file, settings.mail_from)
+        sender = Sender(destinations.find, self._check_webhook, mail)
+        self.notifier = Notifier(self.runs, self.engine.events, self.engine.timers, sender, ORGANISATION)
+        self.retention = Retention(
+            lambda before_ms: prune_workspace(database, self.runs, clusters, settings.data, before_ms),
+            self.engine.timers,
+            settings.keep_runs_days,
         )
+        job_routes = JobRoutes(
+            self.jobs,
+            lambda spec, user: catalogue.check(governor.of_job(spec, user)),
+            self.scheduler.changed,
+            lambda named: destinations.find(named) is not None,
+        )
+        libraries, tracking = LibraryStore(database), TrackingStore(database)
+        self.permissions.sources.update(
+            object_sources(
+                self.jobs,
+                self.runs,
+                clusters,
+                self.files,
+                libraries,
+                self.warehouses,
+                self._pools,
+                policies,
+                tracking,
+            )
+        )
+        metastore = Metastore(settings.metastore, settings.volumes, self.dbfs.local)
+        privileges = Grants(database, metastore, self.identity)
+        self.permissions.rules.update(privileges.rules())
         services = (
             PermissionRoutes(self.permissions),
             FsRoutes(VolumeFiles(settings.volumes, (settings.dbfs,), drafts)),
             SecretRoutes(self.secrets, self.identity.named),
             DbfsRoutes(self.dbfs),
             FilesRoutes(self.files),
-            ClusterRoutes(clusters, self.clusters, catalogue),
+            ClusterRoutes(clusters, self.clusters, catalogue, governor.of_cluster),
+            PolicyRoutes(policies),
+            RepoRoutes(RepoStore(database), self.files, checkouts),
+            CredentialRoutes(credentials),
             PoolRoutes(self._pools, self.pools, catalogue),
             CommandRoutes(self.contexts),
             SqlRoutes(
@@ -185,10 +246,11 @@ class Workspace:
             LibraryRoutes(libraries, drafts, settings.allow_download, self._place_in_dbfs, self._remove_from_dbfs),
             IdentityRoutes(self.identity),
             OAuthRoutes(self.identity, self.tokens),
+            DestinationRoutes(destinations, self._check_webhook),
             TokenRoutes(self.tokens, self.identity.named),
-            TrackingRoutes(TrackingStore(database), self._list_dbfs),
+            TrackingRoutes(tracking, self._list_dbfs),
             MonitoringRoutes(task_places(self.runs, self.engine.run_folder), place, uis, self.secrets.redactor),
-            UnityRoutes(Metastore(settings.metastore, settings.volumes, self.dbfs.local)),
+            UnityRoutes(metastore, privileges),
         )
         self.endpoints = guarded([endpoint for service in services for endpoint in service.endpoints()])
 
@@ -206,14 +268,17 @@ class Workspace:
         self.engine.recover()
         self.clusters.abandoned(lambda run_id: bool(self.runs.run(run_id).active))
         self.watcher.start()
+        self.retention.start()
         self.log_delivery.start()
 
     def close(self) -> None:
         """End every run and every driver."""
         self.scheduler.close()
+        self.retention.close()
         self.watcher.close()
         self.log_delivery.close()
         self.engine.close()
+        self.notifier.close()
         self.statements.close()
         self.contexts.close()
         self.clusters.close()
@@ -222,6 +287,9 @@ class Workspace:
             self.history.close()
         self.fleet.close()
         self.dbfs.close()
+
+    def _check_webhook(self, url: str) -> None:
+        check_url(url, self.settings.allow_webhook, "--allow-webhook")
 
     def _local_file(self, path: str) -> Path:
         """The local file that a task's path means. Raise ApiError."""

@@ -1,7 +1,9 @@
 """The workspace's settings."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from headway.adapters.spark import default_cache
 
@@ -13,7 +15,12 @@ class WorkspaceSettings:
     """`data` holds everything the workspace keeps. `port` 0 takes a free one. `allow_download` are host names (shell
     patterns) that libraries may be pulled from although their address is private. `standby` drivers are kept warm.
     `tls_cert` and `tls_key` are PEM files to serve https with; `tls_self_signed` makes them. `node_types` is a file
-    of more node types; that of the data folder where it is None."""
+    of more node types; that of the data folder where it is None.
+
+    `allow_git` are such hosts for git remotes (also those that ssh is spoken to), and folders that file:// reads.
+    `allow_webhook` are such hosts for notifications. Mail goes by `smtp_url` (see `mailing.mail_server`) from
+    `mail_from`, nowhere where that is empty. Runs are kept for `keep_runs_days` after their end, 0: for ever. With
+    `restrict_clusters` only who is entitled with allow-cluster-create makes clusters without a policy."""
 
     data: Path
     host: str = "127.0.0.1"
@@ -24,7 +31,24 @@ class WorkspaceSettings:
     tls_cert: Path | None = None
     tls_key: Path | None = None
     tls_self_signed: bool = False
+    allow_webhook: tuple[str, ...] = ()
+    smtp_url: str = ""
+    smtp_password_file: Path | None = None
+    mail_from: str = "headway@localhost"
+    keep_runs_days: int = 60
     node_types: Path | None = None
+    restrict_clusters: bool = False
+    allow_git: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """What `from_json` reads; paths are absolute."""
+        return {found.name: _plain(getattr(self, found.name)) for found in fields(self)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "WorkspaceSettings":
+        """Settings that another process wrote."""
+        known = {found.name: found.type for found in fields(cls)}
+        return cls(**{name: _typed(known[name], value) for name, value in data.items() if name in known})
 
     @property
     def node_type_file(self) -> Path | None:
@@ -56,3 +80,15 @@ class WorkspaceSettings:
     def metastore(self) -> Path:
         """The folder of catalogs, schemas and tables, which drivers write too."""
         return self.data / "metastore"
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Path):
+        return str(value.resolve())
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _typed(kind: object, value: Any) -> Any:
+    if kind in (Path, Path | None):
+        return Path(value) if value is not None else None
+    return tuple(value) if isinstance(value, list) else value

@@ -10,6 +10,7 @@ from headway.core.bundles.reading import Reading, read_bundle
 from headway.core.bundles.tree import Misfit, Node, merge, read_tree
 from headway.core.diagnostics import Diagnostic
 from headway.core.jobfields import KNOWN_FIELDS
+from headway.core.sources import read_yaml
 
 ARTIFACTS = (
     ArtifactSettings("lib", "wheel", "wheel", path="."),
@@ -340,3 +341,10 @@ def test_anchors_and_merge_keys_are_read() -> None:
 )
 def test_include_patterns(pattern: str, name: str, fit: bool) -> None:
     assert fits(pattern, name) is fit
+
+
+@pytest.mark.parametrize("opening", ["[", "- ", "? ", "- ? ", '["]", ', "{a: "])
+def test_nesting_without_end_is_refused(opening: str) -> None:
+    for found in (read_tree("f.yml", opening * 100_000), read_yaml("f.yml", opening * 100_000)):
+        assert isinstance(found, Diagnostic)
+        assert "nested deeper than 200 levels" in found.message

@@ -15,7 +15,7 @@ from headway.web.door import local_path
 from headway.web.graph import WIDTH, graph_of
 from headway.web.live import message
 from headway.web.planview import HIDDEN, view_of
-from headway.web.plots import nice_step, plot
+from headway.web.plots import nice_step, plot, time_step
 from headway.web.rendering import Rendering, duration, size
 from headway.web.sessions import Sessions
 
@@ -143,6 +143,31 @@ def test_any_tasks_can_be_drawn(given_: dict[str, list[str]]) -> None:
 @given(st.floats(min_value=1e-6, max_value=1e9))
 def test_an_axis_has_three_to_six_lines(highest: float) -> None:
     assert 2 <= highest / nice_step(highest) <= 5.000001
+
+
+@given(st.floats(min_value=1, max_value=1e8))
+def test_an_axis_of_times_has_few_lines_at_round_times(highest: float) -> None:
+    step = time_step(highest)
+    assert highest / step <= 5.000001
+    assert step >= 86_400 or step in (
+        1,
+        2,
+        5,
+        10,
+        15,
+        30,
+        60,
+        120,
+        300,
+        600,
+        900,
+        1800,
+        3600,
+        7200,
+        10800,
+        21600,
+        43200,
+    )
 
 
 def test_bars_are_as_high_as_their_values() -> None:

@@ -7,11 +7,11 @@ import pytest
 
 from headway.workspace.engine import references
 from headway.workspace.errors import ApiError
+from headway.workspace.outgoing import refusal
 from headway.workspace.paths import confined
 from headway.workspace.runtime.pyside.notebook import cells
 from headway.workspace.services.jobs.checks import check, cycle
 from headway.workspace.services.jobs.model import multi_task, with_defaults
-from headway.workspace.services.libraries.model import refusal
 
 TASK: dict[str, Any] = {"task_key": "a", "job_cluster_key": "c", "spark_jar_task": {"main_class_name": "M"}}
 JOB: dict[str, Any] = {"name": "j", "tasks": [TASK], "job_clusters": [{"job_cluster_key": "c", "new_cluster": {}}]}

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from headway.core.diagnostics import Diagnostic, Location
+from headway.core.sources import LOADER, require_shallow
 
 Scalar = str | int | float | bool | None
 
@@ -68,8 +69,9 @@ class Misfit(Exception):
 
 def read_tree(file: str, text: str) -> Node | Diagnostic:
     """Parse YAML (plain data, anchors and `<<` included); a Diagnostic where that cannot be, or a key stands twice."""
-    loader = yaml.SafeLoader(text)
     try:
+        require_shallow(text)
+        loader = LOADER(text)
         node = loader.get_single_node()
         if node is None:
             return Node({}, Location(file, 1))
@@ -82,8 +84,6 @@ def read_tree(file: str, text: str) -> Node | Diagnostic:
         return Diagnostic(Location(file, line), "", f"not valid YAML: {error.problem or error.context}")
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         return Diagnostic(Location(file), "", f"not valid YAML: {(str(error) or type(error).__name__).splitlines()[0]}")
-    finally:
-        loader.dispose()
 
 
 def _node(loader: yaml.SafeLoader, node: yaml.Node, file: str) -> Node:

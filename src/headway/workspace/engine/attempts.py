@@ -2,14 +2,15 @@
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from headway.workspace.engine.cancellation import Cancellation
 from headway.workspace.engine.child_runs import run_job
 from headway.workspace.engine.conditions import holds
 from headway.workspace.engine.decisions import retries_left
-from headway.workspace.engine.events import TaskEnded, TaskStarted
+from headway.workspace.engine.events import TaskEnded, TaskLasts, TaskStarted
 from headway.workspace.engine.for_each import for_each
 from headway.workspace.engine.on_driver import on_driver
 from headway.workspace.engine.records import RunRecord
@@ -85,18 +86,36 @@ class Attempts:
         try:
             if switch.reason is not None:
                 return TaskEnd(*switch.reason)
-            now = self._parts.timers.now_ms()
-            run = self._scope.run
-            self._parts.events.publish(
-                TaskStarted(run.run_id, run.job_id, now, str(row.task_key), row.run_id, row.attempt, row.iteration)
-            )
-            return self._work(row, extra, switch)
+            off = self._began(row)
+            try:
+                return self._work(row, extra, switch)
+            finally:
+                for take_back in off:
+                    take_back()
         except Exception as error:
             logger.exception("task %s of run %s", row.task_key, self._scope.run.run_id)
             message = f"internal error: {type(error).__name__}: {error}"
             return TaskEnd("FAILED", message, "INTERNAL_ERROR", {"error": message})
         finally:
             self._scope.leave(row)
+
+    def _began(self, row: RunRecord) -> list[Callable[[], None]]:
+        """Tell that an attempt begins, unless it goes on after a restart, and when it lasts too long. Return how to
+        take that back."""
+        run, timers, events = self._scope.run, self._parts.timers, self._parts.events
+        now, key = timers.now_ms(), str(row.task_key)
+        if row.execution_ms is None:
+            events.publish(TaskStarted(run.run_id, run.job_id, now, key, row.run_id, row.attempt, row.iteration))
+
+        def lasts(seconds: int) -> None:
+            events.publish(TaskLasts(run.run_id, run.job_id, timers.now_ms(), key, row.run_id, seconds))
+
+        begun = row.execution_ms or now
+        return [
+            timers.at(begun + int(rule["value"]) * 1000, partial(lasts, int(rule["value"])))
+            for rule in (row.settings.get("health") or {}).get("rules") or []
+            if rule.get("metric") == "RUN_DURATION_SECONDS"
+        ]
 
     def _work(self, row: RunRecord, extra: Mapping[str, str], switch: Cancellation) -> TaskEnd:
         settings = row.settings

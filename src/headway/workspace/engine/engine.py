@@ -14,12 +14,14 @@ from headway.workspace.engine.records import Records, RunRecord
 from headway.workspace.engine.runner import Runner
 from headway.workspace.engine.scope import Parts, RunScope
 from headway.workspace.engine.timers import ThreadTimers, Timers
-from headway.workspace.errors import invalid
+from headway.workspace.errors import ApiError, invalid
 
 logger = logging.getLogger(__name__)
 
 # A chain of run_job tasks longer than this is taken for one that has no end.
 MAX_DEPTH = 10
+# Source: Databricks, "Job queueing": a run is queued for at most 48 hours.
+QUEUED_HOURS = 48
 
 Launch = Callable[[int, Mapping[str, Any], str, Mapping[str, Any]], int]
 
@@ -89,6 +91,7 @@ class Engine:
                 now = self.timers.now_ms()
                 message = "Queued: the job has reached its maximum number of concurrent runs."
                 self._records.change(run_id, life_cycle_state="QUEUED", state_message=message)
+                self.timers.at(run.created_ms + QUEUED_HOURS * 3_600_000, lambda: self._expire(run_id))
                 self.events.publish(RunQueued(run_id, run.job_id, now))
             else:
                 self._end_unstarted(run, "SKIPPED", "MAXIMUM_CONCURRENT_RUNS_REACHED", _TOO_MANY)
@@ -197,6 +200,21 @@ class Engine:
         self._records.end_tasks(run.run_id, None, **values)
         self._records.change(run.run_id, **values)
         self._tell_ended(run, life_cycle, result)
+
+    def _expire(self, run_id: int) -> None:
+        """A run has been queued for as long as one may be."""
+        with self._lock:
+            try:
+                run = self._records.run(run_id)
+            except ApiError:  # it was deleted
+                return
+            if run.life_cycle_state != "QUEUED" or run_id in self._runners or self._closing:
+                return
+            following = self._admission.leave(run.job_id, run_id)
+            message = f"The run was queued for {QUEUED_HOURS} hours, the longest that it may be. {_TOO_MANY}"
+            self._end_unstarted(run, "SKIPPED", "MAXIMUM_CONCURRENT_RUNS_REACHED", message)
+        for other in following:
+            self.submit(other)
 
     def when_ended(self, run_id: int, act: Callable[[], None]) -> None:
         """Call `act` once the run has ended, at once where it has."""

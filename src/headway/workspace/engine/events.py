@@ -62,6 +62,18 @@ class TaskStarted:
 
 
 @dataclass(frozen=True)
+class TaskLasts:
+    """An attempt of a task has lasted longer than the health rule of its task allows."""
+
+    run_id: int
+    job_id: int | None
+    at_ms: int
+    task_key: str
+    task_run_id: int
+    seconds: int
+
+
+@dataclass(frozen=True)
 class TaskEnded:
     """An attempt of a task ended; `last` where no other follows."""
 
@@ -76,7 +88,7 @@ class TaskEnded:
     iteration: int | None = None
 
 
-Event = RunQueued | RunStarted | RunEnded | RunLasts | TaskStarted | TaskEnded
+Event = RunQueued | RunStarted | RunEnded | RunLasts | TaskStarted | TaskLasts | TaskEnded
 
 
 class Events:

@@ -66,7 +66,7 @@ def no_warehouses(warehouse_id: str) -> str:
 class RunClusters:
     """The clusters of one run. `folder` is the run's: each job cluster's logs and event log are kept there.
     `warehouse` gives the cluster of a SQL warehouse, if the run's user may use it; it may raise ApiError. `may`
-    says what else that user may use."""
+    says what else that user may use; `govern` makes of a spec and a user what the policy of the spec allows."""
 
     def __init__(
         self,
@@ -78,8 +78,9 @@ class RunClusters:
         repair: int = 0,
         warehouse: Callable[[str], str] = no_warehouses,
         may: May = everything,
+        govern: Callable[[Mapping[str, Any], str], Mapping[str, Any]] = lambda spec, user: spec,
     ) -> None:
-        self._warehouse, self._may = warehouse, may
+        self._warehouse, self._may, self._govern = warehouse, may, govern
         self._clusters, self._run_id, self._creator, self._folder = clusters, run_id, creator, folder
         self.shared: dict[str, Mapping[str, Any]] = {entry["job_cluster_key"]: entry["new_cluster"] for entry in shared}
         # Each repair has clusters of its own; what those before it wrote is kept beside theirs.
@@ -150,6 +151,7 @@ class RunClusters:
             # One that has died is not used again: another attempt gets another one.
             if key in self._made and self._clusters.state(self._made[key]) not in ("TERMINATING", "TERMINATED"):
                 return self._made[key]
+            spec = self._govern(spec, self._creator)
             for field in ("instance_pool_id", "driver_instance_pool_id"):
                 if spec.get(field):
                     self._may("instance-pools", str(spec[field]), "CAN_ATTACH_TO")

@@ -21,6 +21,7 @@ from headway.workspace.errors import ApiError
 logger = logging.getLogger(__name__)
 
 POLL_MS = 10_000
+TRIGGERS = ("schedule", "trigger", "continuous")
 # Between a healthy continuous run and the next. Source: Databricks, "Run jobs continuously" (less than 60 s).
 CONTINUOUS_PAUSE_MS = 1_000
 
@@ -66,6 +67,7 @@ class Scheduler:
         self._jobs, self._runs, self._timers, self._files = jobs, runs, timers, files
         self._lock = threading.RLock()
         self._waiting: dict[int, _Waiting] = {}
+        self._known: set[int] = set()  # jobs that have a trigger, or are being looked at
         self._closed = False
         self._leave = events.subscribe(self._on_event)
 
@@ -74,14 +76,21 @@ class Scheduler:
         for job in self._jobs.triggered():
             self.changed(job.job_id)
 
-    def changed(self, job_id: int) -> None:
-        """A job was made, changed or removed: wait for what it says now."""
+    def changed(self, job_id: int, settings: Mapping[str, Any] | None = None) -> None:
+        """A job was made, changed or removed: wait for what it says now. `settings` are those that it was given, where
+        the caller knows them: most jobs have no trigger and had none, and are not read again."""
+        if settings is not None and job_id not in self._known and not any(name in settings for name in TRIGGERS):
+            # Whoever gives it a trigger is here before it reads the job: either it is known by now, or it reads ours.
+            return
         with self._lock:
+            self._known.add(job_id)
             before = self._waiting.pop(job_id, None)
             if before is not None:
                 before.stop()
             trigger = None if self._closed else self._trigger(job_id)
-            if trigger is not None:
+            if trigger is None:
+                self._known.discard(job_id)
+            else:
                 kept = before.failures if isinstance(before, _ContinuousWaiting) else 0
                 self._waiting[job_id] = self._make(job_id, trigger, kept)
                 self._waiting[job_id].begin()

@@ -1,7 +1,8 @@
 """Clusters over HTTP."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from headway.workspace.catalogue import Catalogue
 from headway.workspace.errors import invalid, malformed, not_implemented
@@ -15,11 +16,22 @@ from headway.workspace.services.clusters.supervisor import ClusterSupervisor
 VERSIONS = ("2.0", "2.1")
 
 
-class ClusterRoutes:
-    """The routes."""
+Govern = Callable[[Mapping[str, Any], str, str | None], dict[str, Any]]
+"""A spec, who makes or changes the cluster, and its id where it is one already → the spec as the policy has it. Raises
+ApiError."""
 
-    def __init__(self, store: ClusterStore, supervisor: ClusterSupervisor, catalogue: Catalogue) -> None:
-        self._store, self._supervisor, self._catalogue = store, supervisor, catalogue
+
+class ClusterRoutes:
+    """The routes. `govern` applies cluster policies."""
+
+    def __init__(
+        self,
+        store: ClusterStore,
+        supervisor: ClusterSupervisor,
+        catalogue: Catalogue,
+        govern: Govern = lambda spec, user, cluster_id: dict(spec),
+    ) -> None:
+        self._store, self._supervisor, self._catalogue, self._govern = store, supervisor, catalogue, govern
 
     def endpoints(self) -> Sequence[Endpoint]:
         """What is served."""
@@ -74,11 +86,10 @@ class ClusterRoutes:
         given = dict(call.data)
         if "clone_from" in given:
             raise not_implemented("clone_from: this workspace does not copy the libraries of a cluster")
+        found = self._store.of_token(token) if token is not None else None
+        if found is not None:
+            return {"cluster_id": found.cluster_id}
         spec = self._checked(call, given)
-        if token is not None:
-            found = self._store.of_token(token)
-            if found is not None:
-                return {"cluster_id": found.cluster_id}
         cluster_id = new_id()
         self._supervisor.create(
             {
@@ -95,7 +106,7 @@ class ClusterRoutes:
     def edit(self, call: Call) -> Data:
         """Another spec in the place of the old one; a running cluster is restarted with it."""
         cluster = self._own(call)
-        self._supervisor.edit(cluster.cluster_id, self._checked(call, call.data), call.user)
+        self._supervisor.edit(cluster.cluster_id, self._checked(call, call.data, cluster.cluster_id), call.user)
         return {}
 
     def update(self, call: Call) -> Data:
@@ -105,7 +116,7 @@ class ClusterRoutes:
         if not isinstance(given, dict):
             raise malformed("Could not parse request object: Expected object for field cluster")
         spec = model.merged(cluster.spec, text(call.data, "update_mask"), given)
-        self._supervisor.edit(cluster.cluster_id, self._checked(call, spec), call.user)
+        self._supervisor.edit(cluster.cluster_id, self._checked(call, spec, cluster.cluster_id), call.user)
         return {}
 
     def start(self, call: Call) -> Data:
@@ -126,7 +137,9 @@ class ClusterRoutes:
             raise invalid("Exactly one of num_workers and autoscale must be given")
         model.check_size(size)
         spec = self._store.get(cluster_id).spec
-        self._catalogue.check({key: spec[key] for key in spec if key not in ("num_workers", "autoscale")} | size)
+        others = {key: value for key, value in spec.items() if key not in ("num_workers", "autoscale")}
+        self._catalogue.check({**others, **size})
+        self._govern({**others, **size}, call.user, cluster_id)
         self._supervisor.resize(cluster_id, size, call.user)
         return {}
 
@@ -213,8 +226,9 @@ class ClusterRoutes:
             raise invalid(f"Cluster {cluster.cluster_id} is that of a SQL warehouse: change or delete the warehouse")
         return cluster
 
-    def _checked(self, call: Call, given: Data) -> Data:
-        spec = model.checked_spec(given)
+    def _checked(self, call: Call, given: Data, cluster_id: str | None = None) -> Data:
+        named = {key: value for key, value in given.items() if key not in ("cluster_id", "idempotency_token")}
+        spec = model.checked_spec(self._govern(named, call.user, cluster_id))
         self._catalogue.check(spec)
         for name in ("instance_pool_id", "driver_instance_pool_id"):
             if spec.get(name):

@@ -1,6 +1,6 @@
 """The tables of clusters and their events."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Engine, Select, delete, func, insert, select, update
@@ -117,6 +117,13 @@ class ClusterStore:
             connection.execute(delete(cluster_events).where(cluster_events.c.cluster_id == cluster_id))
             values: dict[str, Any] = {"deleted": True, "idempotency_token": None, "pinned_by": None, "spec": {}}
             connection.execute(update(clusters).where(clusters.c.cluster_id == cluster_id).values(values))
+
+    def forget_runs(self, run_ids: Sequence[int]) -> None:
+        """Forget the clusters that these runs made for themselves and that have ended: the runs are forgotten too."""
+        gone = select(clusters.c.cluster_id).where(clusters.c.run_id.in_(run_ids), clusters.c.state == TERMINATED)
+        with self._engine.begin() as connection:
+            connection.execute(delete(cluster_events).where(cluster_events.c.cluster_id.in_(gone)))
+            connection.execute(delete(clusters).where(clusters.c.cluster_id.in_(gone)))
 
     def _all(self, query: Select[Any]) -> list[Cluster]:
         with self._engine.connect() as connection:

@@ -84,6 +84,15 @@ class IdentityStore:
             frozenset(group.principal_id for group in groups),
         )
 
+    def entitled(self, principal: Principal, entitlement: str) -> bool:
+        """Whether it has an entitlement, itself or by one of its groups."""
+        query = select(principals.c.attributes).where(principals.c.principal_id.in_(principal.ids))
+        with self._engine.connect() as connection:
+            found: list[Any] = list(connection.execute(query).scalars())
+        return any(
+            entry.get("value") == entitlement for attributes in found for entry in attributes.get("entitlements") or []
+        )
+
     def named(self, kind: str, name: str) -> int | None:
         """The id of a principal by kind (`user`, `service_principal`, `group`) and name."""
         return self._id(kind, name)

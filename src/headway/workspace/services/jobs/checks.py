@@ -9,8 +9,10 @@ from typing import Any
 
 from headway.workspace.engine.triggers import trigger_of
 from headway.workspace.errors import invalid, malformed
+from headway.workspace.services.jobs.git_source import check_git
 from headway.workspace.services.jobs.kinds import KINDS, check_body, kind_of
 from headway.workspace.services.jobs.model import MAX_TASKS, MAX_TASKS_BEFORE_2_2
+from headway.workspace.services.jobs.notifications import check_notifications
 
 RUN_IF = ("ALL_SUCCESS", "ALL_DONE", "NONE_FAILED", "AT_LEAST_ONE_SUCCESS", "ALL_FAILED", "AT_LEAST_ONE_FAILED")
 _TASK_KEY = re.compile(r"[\w-]{1,100}")
@@ -46,36 +48,10 @@ def check(settings: Mapping[str, Any], version: str, check_cluster: Callable[[Ma
         keys.add(key)
     for task in tasks:
         _check_task(task, keys, shared, version, check_cluster)
+    check_git(settings)
     circle = cycle({task["task_key"]: depends_on(task) for task in tasks})
     if circle:
         raise invalid(f"Tasks depend on each other in a circle: {' -> '.join(circle)}")
-
-
-def check_notifications(settings: Mapping[str, Any]) -> None:
-    """Raise ApiError where notifications or health rules of a job or task cannot be."""
-    for name in ("webhook_notifications", "health"):
-        if not isinstance(settings.get(name) or {}, dict):
-            raise malformed(f"Could not parse request object: Expected object for field {name}")
-    rules = (settings.get("health") or {}).get("rules") or []
-    if not isinstance(rules, list):
-        raise malformed("Could not parse request object: Expected array for field rules")
-    for event, entries in (settings.get("webhook_notifications") or {}).items():
-        if not isinstance(entries, list) or not all(isinstance(entry, dict) and entry.get("id") for entry in entries):
-            raise invalid(f"webhook_notifications.{event} must be a list of objects that have an id")
-        if len(entries) > 3:
-            raise invalid(f"webhook_notifications.{event} has {len(entries)} destinations; at most 3 are allowed")
-    for rule in rules:
-        value = rule.get("value") if isinstance(rule, dict) else None
-        if isinstance(value, bool) or not isinstance(value, int) or value <= 0 or rule.get("op") != "GREATER_THAN":
-            raise invalid("each of health.rules must have a metric, the op GREATER_THAN and a value above 0")
-        if str(rule.get("metric")) not in HEALTH_METRICS:
-            raise invalid(f"the metric of a health rule must be one of {', '.join(HEALTH_METRICS)}")
-
-
-HEALTH_METRICS = (
-    "RUN_DURATION_SECONDS", "STREAMING_BACKLOG_BYTES", "STREAMING_BACKLOG_RECORDS", "STREAMING_BACKLOG_SECONDS",
-    "STREAMING_BACKLOG_FILES",
-)  # fmt: skip
 
 
 def _check_counts(settings: Mapping[str, Any]) -> None:

@@ -8,6 +8,8 @@ from headway.workspace.http import Call, Data, Endpoint, Need, flag, number
 from headway.workspace.services.jobs import model
 from headway.workspace.services.jobs.asking import idempotency_token, page_of, page_tasks, page_token
 from headway.workspace.services.jobs.checks import check
+from headway.workspace.services.jobs.git_source import with_sources
+from headway.workspace.services.jobs.notifications import destinations
 from headway.workspace.services.jobs.reading import with_numbers
 from headway.workspace.services.jobs.store import JobStore
 
@@ -16,16 +18,19 @@ NOT_SETTINGS = ("idempotency_token", "access_control_list")
 
 
 class JobRoutes:
-    """The routes. `check_cluster` refuses a `new_cluster` that cannot be; `on_change` is called with the id of each job
-    that was made, changed or removed."""
+    """The routes. `check_cluster` refuses a `new_cluster` that a user cannot have; `on_change` is called with the id of
+    each job that was made, changed or removed, and the settings that it was given (None: it is gone); `is_destination`
+    tells whether notifications may go to an id."""
 
     def __init__(
         self,
         store: JobStore,
-        check_cluster: Callable[[Mapping[str, Any]], None],
-        on_change: Callable[[int], None] = lambda job_id: None,
+        check_cluster: Callable[[Mapping[str, Any], str], None],
+        on_change: Callable[[int, model.Settings | None], None] = lambda job_id, settings: None,
+        is_destination: Callable[[str], bool] = lambda destination_id: True,
     ) -> None:
         self._store, self._check_cluster, self._on_change = store, check_cluster, on_change
+        self._is_destination = is_destination
 
     def endpoints(self) -> Sequence[Endpoint]:
         """What is served."""
@@ -40,19 +45,22 @@ class JobRoutes:
             Endpoint("GET", "/jobs/list", self.list, VERSIONS, quick=True),
         ]
 
-    def checked(self, settings: Mapping[str, Any], version: str) -> model.Settings:
-        """The settings as they are kept. Raise ApiError."""
-        result = model.multi_task(with_numbers(settings))
-        check(result, version, self._check_cluster)
+    def checked(self, settings: Mapping[str, Any], version: str, user: str) -> model.Settings:
+        """The settings as they are kept, of a job that `user` makes or changes. Raise ApiError."""
+        result = with_sources(model.multi_task(with_numbers(settings)))
+        check(result, version, lambda spec: self._check_cluster(spec, user))
+        for named in set(destinations(result)):
+            if not self._is_destination(named):
+                raise invalid(f"Notification destination {named[:50]} does not exist.")
         return result
 
     def create(self, call: Call) -> Data:
         """A new job."""
         given = {key: value for key, value in call.data.items() if key not in NOT_SETTINGS}
-        settings = self.checked(given, call.version)
+        settings = self.checked(given, call.version, call.user)
         job_id, new = self._store.create(call.user, settings, idempotency_token(call.data))
         if new:
-            self._on_change(job_id)
+            self._on_change(job_id, settings)
         return {"job_id": job_id}
 
     def reset(self, call: Call) -> Data:
@@ -61,7 +69,7 @@ class JobRoutes:
         given = call.data.get("new_settings")
         if not isinstance(given, dict):
             raise invalid("Missing required field: new_settings")
-        settings = self.checked(given, call.version)
+        settings = self.checked(given, call.version, call.user)
         if "run_as" in job.settings:
             settings.setdefault("run_as", job.settings["run_as"])
         self._replace(job.job_id, settings)
@@ -76,18 +84,18 @@ class JobRoutes:
             raise malformed("Could not parse request object: Expected object for field new_settings")
         if not isinstance(remove, list):
             raise malformed("Could not parse request object: Expected array for field fields_to_remove")
-        self._replace(job.job_id, self.checked(model.merged(job.settings, given, remove), call.version))
+        self._replace(job.job_id, self.checked(model.merged(job.settings, given, remove), call.version, call.user))
         return {}
 
     def _replace(self, job_id: int, settings: model.Settings) -> None:
         self._store.replace(job_id, settings)
-        self._on_change(job_id)
+        self._on_change(job_id, settings)
 
     def delete(self, call: Call) -> Data:
         """Remove a job."""
         job_id = number(call.data, "job_id")
         self._store.delete(job_id)
-        self._on_change(job_id)
+        self._on_change(job_id, None)
         return {}
 
     def get(self, call: Call) -> Data:

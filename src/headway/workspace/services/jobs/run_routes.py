@@ -42,7 +42,7 @@ class RunEngine(Protocol):
         """Where a run keeps its files."""
 
 
-Checked = Callable[[Mapping[str, Any], str], model.Settings]
+Checked = Callable[[Mapping[str, Any], str, str], model.Settings]
 _QUICK = ("runs/get",)
 
 
@@ -115,7 +115,7 @@ class RunRoutes:
         given["name"] = given.pop("run_name", None) or "Untitled"
         if not any(key in given for key in ("tasks", *KINDS)):
             raise invalid("Run settings must be specified.")
-        settings = self._checked(given, call.version)
+        settings = self._checked(given, call.version, call.user)
         run_id, new = self._runs.start_run(
             job_id=None,
             name=settings["name"],

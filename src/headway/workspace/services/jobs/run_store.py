@@ -260,15 +260,20 @@ class RunStore:
         with self._engine.connect() as connection:
             return [int(found) for found in connection.execute(query).scalars()]
 
-    def forget(self, run_ids: Sequence[int]) -> None:
-        """Remove these runs that have ended, with their tasks and repairs."""
+    def forget(self, run_ids: Sequence[int]) -> list[int]:
+        """Remove these runs that have ended, with their tasks and repairs. Return the ids of all that was removed."""
 
-        def write(connection: Connection) -> None:
+        def write(connection: Connection) -> list[int]:
+            gone: list[int] = []
             for run_id in run_ids:
+                chosen = or_(runs.c.run_id == run_id, runs.c.root_id == run_id)
+                gone += connection.execute(select(runs.c.run_id).where(chosen)).scalars()
                 connection.execute(delete(repairs).where(repairs.c.run_id == run_id))
-                connection.execute(delete(runs).where(or_(runs.c.run_id == run_id, runs.c.root_id == run_id)))
+                connection.execute(delete(runs).where(chosen))
+            return gone
 
-        self._writer.write(write)
+        found: list[int] = self._writer.write(write)
+        return found
 
 
 def _insert(connection: Connection, row: Mapping[str, Any]) -> int:

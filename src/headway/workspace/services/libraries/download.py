@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import requests
 
 from headway.workspace.errors import ApiError, invalid
-from headway.workspace.services.libraries.model import refusal
+from headway.workspace.outgoing import refusal
 
 MAX_BYTES = 1024 * 1024 * 1024
 TIMEOUT_SECONDS = 60

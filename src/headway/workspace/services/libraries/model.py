@@ -1,8 +1,5 @@
-"""Workspace libraries and the rules of pulling one by URL."""
+"""Workspace libraries and their types."""
 
-import fnmatch
-import ipaddress
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,19 +29,6 @@ class Library:
     def to_json(self) -> dict[str, Any]:
         """As the list answers it."""
         return {"id": str(self.library_id), "name": self.name, "folder": self.folder}
-
-
-def refusal(host: str, addresses: Iterable[str], allowed: Sequence[str]) -> str | None:
-    """Why nothing is pulled from `host`, which resolves to `addresses`; None where it may be.
-
-    Private, loopback, link-local and otherwise reserved addresses are refused unless the host is allowed by name.
-    """
-    if any(fnmatch.fnmatch(host, pattern) for pattern in allowed):
-        return None
-    for address in addresses:
-        if not ipaddress.ip_address(address).is_global:
-            return f"{host} is not a public address; this workspace may be told to allow it (--allow-download {host})"
-    return None
 
 
 def type_of(name: str) -> str | None:

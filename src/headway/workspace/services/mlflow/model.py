@@ -28,6 +28,7 @@ class Experiment:
     creation_time: int
     last_update_time: int
     tags: Mapping[str, str] = field(default_factory=dict)
+    creator: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As `experiments/get` answers it."""

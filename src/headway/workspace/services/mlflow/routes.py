@@ -63,7 +63,7 @@ class TrackingRoutes:
         name = model.check_name(text(call.data, "name"))
         location = text(call.data, "artifact_location", "") or None
         tags = model.mapping(call.data.get("tags"), "tags", model.MAX_TAG)
-        return {"experiment_id": str(self._store.create_experiment(name, location, tags))}
+        return {"experiment_id": str(self._store.create_experiment(name, location, tags, call.user))}
 
     def get_experiment(self, call: Call) -> Data:
         """One."""
@@ -84,7 +84,9 @@ class TrackingRoutes:
         found = [
             experiment
             for experiment in self._store.experiments()
-            if experiment.lifecycle_stage in stages and search.matches_experiment(experiment, conditions)
+            if experiment.lifecycle_stage in stages
+            and search.matches_experiment(experiment, conditions)
+            and call.allows("experiments", experiment.experiment_id, "CAN_READ")
         ]
         page, following = _page(found, call.data)
         return {"experiments": [experiment.to_json() for experiment in page], **following}
@@ -92,6 +94,7 @@ class TrackingRoutes:
     def update_experiment(self, call: Call) -> Data:
         """Another name."""
         name = model.check_name(text(call.data, "new_name"))
+        call.require("new-paths", name, "CAN_EDIT")
         self._store.change_experiment(number(call.data, "experiment_id"), name=name)
         return {}
 
@@ -162,6 +165,8 @@ class TrackingRoutes:
         if not isinstance(given, list) or not isinstance(order, list) or not all(isinstance(o, str) for o in order):
             raise malformed("Could not parse request object: Expected array for experiment_ids and order_by")
         ids = [number({"experiment_id": entry}, "experiment_id") for entry in given]
+        for experiment_id in ids:
+            call.require("experiments", experiment_id, "CAN_READ")
         runs = self._store.runs(ids, _view(call.data, "run_view_type"))
         found = search.ordered([run for run in runs if search.matches_run(run, conditions)], order)
         page, following = _page(found, call.data)
@@ -249,7 +254,8 @@ class TrackingRoutes:
         if not isinstance(given, list):
             raise malformed("Could not parse request object: Expected array for field experiment_ids")
         for entry in given:
-            self._store.experiment(number({"experiment_id": entry}, "experiment_id"))
+            found = self._store.experiment(number({"experiment_id": entry}, "experiment_id"))
+            call.require("experiments", found.experiment_id, "CAN_READ")
         return {"models": []}
 
 

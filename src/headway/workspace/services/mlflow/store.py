@@ -22,7 +22,7 @@ class TrackingStore:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def create_experiment(self, name: str, location: str | None, tags: Mapping[str, str]) -> int:
+    def create_experiment(self, name: str, location: str | None, tags: Mapping[str, str], creator: str) -> int:
         """A new one. Raise ApiError RESOURCE_ALREADY_EXISTS."""
         now = now_ms()
         row = {
@@ -32,6 +32,7 @@ class TrackingStore:
             "creation_time": now,
             "last_update_time": now,
             "tags": dict(tags),
+            "creator": creator,
         }
         try:
             with self._engine.begin() as connection:

@@ -14,6 +14,7 @@ experiments = Table(
     Column("creation_time", BigInteger, nullable=False),
     Column("last_update_time", BigInteger, nullable=False),
     Column("tags", JSON, nullable=False),
+    Column("creator", String(255)),
     sqlite_autoincrement=True,
 )
 

@@ -97,12 +97,17 @@ def held(principal: Principal, chain: Sequence[Standing]) -> str | None:
         if owns(principal, standing):
             levels.append(own[-1])
         for level in levels:
-            # an ancestor of another kind passes on its strength, not the word for it
-            rank = ladder.index(level) if level in ladder else min(own.index(level), len(ladder) - 1)
-            best = max(best, rank)
+            best = max(best, _rank(level, own, ladder))
     if best < 0 and chain[0].known.listed:
         best = 0
     return ladder[best] if best >= 0 else None
+
+
+def _rank(level: str, own: Sequence[str], ladder: Sequence[str]) -> int:
+    """What a level of an ancestor is worth on another kind of object: the same word, else the nearest weaker one that
+    both have, else as much strength."""
+    both = [ladder.index(one) for one in own[: own.index(level) + 1] if one in ladder]
+    return both[-1] if both else min(own.index(level), len(ladder) - 1)
 
 
 def owns(principal: Principal, standing: Standing) -> bool:

@@ -1,7 +1,7 @@
 """The tables of secrets; values are sealed before they reach the database."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from sqlalchemy import Engine, delete, func, insert, select
@@ -177,6 +177,13 @@ class SecretStore:
         with self._engine.begin() as connection:
             connection.execute(delete(shown_secrets).where(chosen))
             connection.execute(insert(shown_secrets).values(row))
+
+
+def forget_runs(engine: Engine, run_ids: Sequence[int]) -> None:
+    """Those runs and what they printed are no more: what they were shown need not be known."""
+    chosen = shown_secrets.c.run_id.in_([str(one) for one in run_ids])
+    with engine.begin() as connection:
+        connection.execute(delete(shown_secrets).where(chosen))
 
 
 def _owner(scope: str, key: str) -> str:

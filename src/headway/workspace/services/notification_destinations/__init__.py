@@ -1,0 +1,1 @@
+"""Notification destinations: where jobs tell of their runs."""
