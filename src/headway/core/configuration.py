@@ -175,8 +175,11 @@ def bundle_file(toml: str) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def parse(files: Files, variables: Mapping[str, str], known: KnownFields) -> Application | tuple[Diagnostic, ...]:
-    """The application, or everything that is wrong with it. `variables` are the process's environment."""
+def parse(
+    files: Files, variables: Mapping[str, str], known: KnownFields, *, without_jobs: bool = False
+) -> Application | tuple[Diagnostic, ...]:
+    """The application, or everything that is wrong with it. `variables` are the process's environment. An application
+    has jobs, unless `without_jobs` says that it may have none yet."""
     source = read_toml(FILE, files.toml)
     if isinstance(source, Diagnostic):
         return (source,)
@@ -197,7 +200,7 @@ def parse(files: Files, variables: Mapping[str, str], known: KnownFields) -> App
     problems.extend(job_problems)
     problems.extend(_check(parsed, app, source))
     problems.extend(check_jobs(app))
-    if not files.jobs and parsed.deploy.bundle is None:
+    if not files.jobs and parsed.deploy.bundle is None and not without_jobs:
         problems.append(Diagnostic(source.at("deploy.jobs"), "deploy.jobs", f"no file matches {parsed.deploy.jobs}"))
     if any(problem.severity == "error" for problem in problems):
         return tuple(problems)
