@@ -121,13 +121,14 @@ def test_edit_restarts_a_running_cluster_and_keeps_what_it_does_not_know(served:
 
 def test_clusters_are_listed_filtered_sorted_and_by_page(served: Served) -> None:
     client = served.client.clusters
-    made = [create(served, cluster_name=f"list-{letter}", policy_id="p1") for letter in "bac"]
+    policy = str(served.client.cluster_policies.create(name="listed", definition="{}").policy_id)
+    made = [create(served, cluster_name=f"list-{letter}", policy_id=policy) for letter in "bac"]
     client.pin(made[0])
-    by = compute.ListClustersFilterBy(policy_id="p1", cluster_states=[compute.State.RUNNING, compute.State.PENDING])
+    by = compute.ListClustersFilterBy(policy_id=policy, cluster_states=[compute.State.RUNNING, compute.State.PENDING])
     order = compute.ListClustersSortBy(field=compute.ListClustersSortByField.CLUSTER_NAME)
     found = list(client.list(filter_by=by, page_size=2, sort_by=order))
     assert [cluster.cluster_name for cluster in found] == ["list-a", "list-b", "list-c"]
-    pinned = list(client.list(filter_by=compute.ListClustersFilterBy(policy_id="p1", is_pinned=True)))
+    pinned = list(client.list(filter_by=compute.ListClustersFilterBy(policy_id=policy, is_pinned=True)))
     assert [(cluster.cluster_name, cluster.cluster_id) for cluster in pinned] == [("list-b", made[0])]
     recent = served.client.api_client.do("GET", "/api/2.0/clusters/list")["clusters"]
     assert {cluster["cluster_id"] for cluster in recent} >= set(made)

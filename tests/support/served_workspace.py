@@ -178,7 +178,7 @@ def assemble(
 ) -> Workspace:
     """A workspace that is not served yet. `more` are other settings."""
     settings = WorkspaceSettings(
-        data=data, port=0, **{"allow_download": allow, "allow_webhook": allow, "standby": 0, **more}
+        data=data, port=0, **{"allow_download": allow, "allow_webhook": allow, "allow_git": allow, "standby": 0, **more}
     )
     catalogue = Catalogue({KEY: RUNTIME}, {size.node_type_id: size for size in NODE_TYPES})
     return Workspace(settings, catalogue, fleet, "http://127.0.0.1:0", timers)

@@ -90,6 +90,13 @@ def start_command(
     restrict_clusters: Annotated[
         bool, typer.Option(help="Without a policy, let only users with allow-cluster-create make clusters.")
     ] = False,
+    allow_git: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Git server of your own: it may be private, be spoken to by ssh with this machine's keys and get "
+            "tokens; or a folder that file:// may read. Repeatable."
+        ),
+    ] = None,
     tls: Annotated[
         Tls | None, typer.Option(help="Serve https with a certificate that the workspace makes for itself.")
     ] = None,
@@ -117,6 +124,7 @@ def start_command(
         mail_from=mail_from,
         keep_runs_days=keep_runs_days,
         restrict_clusters=restrict_clusters,
+        allow_git=tuple(allow_git or ()),
         node_types=node_types,
     )
     mail_server(smtp_url, smtp_password_file, mail_from)  # what is wrong with it is told here, not in a log

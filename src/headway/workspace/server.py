@@ -25,6 +25,7 @@ from headway.workspace.engine.sending import Sender
 from headway.workspace.engine.timers import Timers
 from headway.workspace.engine.watching import files_at
 from headway.workspace.errors import ApiError, invalid, not_implemented
+from headway.workspace.gitsources import GitSources
 from headway.workspace.governing import Governor
 from headway.workspace.guards import guarded
 from headway.workspace.http import Door, Shortcut, answer_error, routes
@@ -36,6 +37,7 @@ from headway.workspace.ownership import object_sources
 from headway.workspace.paths import confined, dbfs_path
 from headway.workspace.pruning import prune_workspace
 from headway.workspace.refused import why_refused
+from headway.workspace.remotes import Remotes
 from headway.workspace.runtime.history import HistoryServer
 from headway.workspace.runtime.leftovers import end_leftovers
 from headway.workspace.runtime.tasks import ApiAccess, FileRoots
@@ -49,7 +51,7 @@ from headway.workspace.services.commands.store import Contexts
 from headway.workspace.services.dbfs.routes import DbfsRoutes
 from headway.workspace.services.dbfs.store import DbfsStore
 from headway.workspace.services.files.routes import FilesRoutes
-from headway.workspace.services.files.store import FilesStore
+from headway.workspace.services.files.trees import Trees
 from headway.workspace.services.fs.routes import FsRoutes
 from headway.workspace.services.fs.store import VolumeFiles
 from headway.workspace.services.identity.oauth import OAuthRoutes
@@ -76,12 +78,16 @@ from headway.workspace.services.permissions.routes import PermissionRoutes
 from headway.workspace.services.permissions.store import Permissions
 from headway.workspace.services.policies.routes import PolicyRoutes
 from headway.workspace.services.policies.store import PolicyStore
+from headway.workspace.services.repos.credentials import CredentialRoutes
+from headway.workspace.services.repos.routes import Checkouts, RepoRoutes
+from headway.workspace.services.repos.store import CredentialStore, RepoStore
 from headway.workspace.services.secrets.routes import SecretRoutes
 from headway.workspace.services.secrets.store import SecretStore
 from headway.workspace.services.sql.routes import SqlRoutes
 from headway.workspace.services.sql.statements import Statements
 from headway.workspace.services.sql.store import WarehouseStore
 from headway.workspace.services.tokens.routes import TokenRoutes
+from headway.workspace.services.unity.grants import Grants
 from headway.workspace.services.unity.routes import UnityRoutes
 from headway.workspace.services.unity.store import Metastore
 from headway.workspace.settings import WorkspaceSettings
@@ -116,7 +122,7 @@ class Workspace:
         self.door = Door(self.tokens, self.permissions, drafts)
         self.dbfs = DbfsStore(settings.dbfs, drafts)
         writer = Writer(database)
-        self.files = FilesStore(database, settings.files, drafts, writer)
+        self.files = Trees(database, settings.files, drafts, writer)
         for folder in ("/Shared", "/Users", f"/Users/{ADMIN}"):
             self.files.mkdirs(folder)
         self.identity.came = lambda name: self.files.mkdirs(f"/Users/{name}", name)
@@ -138,6 +144,9 @@ class Workspace:
         self.log_delivery = LogDelivery(clusters, self._folder)
         self.clusters.on_kept(self.log_delivery.ended)
         uis = SparkUis(place, LiveDrivers(self.clusters), history)
+        credentials = CredentialStore(database, Vault(key(settings.keys, "git")))
+        checkouts = Checkouts(Remotes(settings.data / "git", settings.allow_git), credentials, drafts)
+        git_sources = GitSources(self.files, checkouts)
         policies = PolicyStore(database)
         governor = Governor(
             policies,
@@ -167,6 +176,7 @@ class Workspace:
                 lambda user, run_id: ApiAccess(base_url, self.tokens.mint_for_run(user, run_id)),
                 self.tokens.end_run,
                 self.secrets.reveal,
+                git_sources.checkout,
             ),
             settings.data / "runs",
             base_url,
@@ -205,6 +215,9 @@ class Workspace:
                 tracking,
             )
         )
+        metastore = Metastore(settings.metastore, settings.volumes, self.dbfs.local)
+        privileges = Grants(database, metastore, self.identity)
+        self.permissions.rules.update(privileges.rules())
         services = (
             PermissionRoutes(self.permissions),
             FsRoutes(VolumeFiles(settings.volumes, (settings.dbfs,), drafts)),
@@ -213,6 +226,8 @@ class Workspace:
             FilesRoutes(self.files),
             ClusterRoutes(clusters, self.clusters, catalogue, governor.of_cluster),
             PolicyRoutes(policies),
+            RepoRoutes(RepoStore(database), self.files, checkouts),
+            CredentialRoutes(credentials),
             PoolRoutes(self._pools, self.pools, catalogue),
             CommandRoutes(self.contexts),
             SqlRoutes(
@@ -235,7 +250,7 @@ class Workspace:
             TokenRoutes(self.tokens, self.identity.named),
             TrackingRoutes(tracking, self._list_dbfs),
             MonitoringRoutes(task_places(self.runs, self.engine.run_folder), place, uis, self.secrets.redactor),
-            UnityRoutes(Metastore(settings.metastore, settings.volumes, self.dbfs.local)),
+            UnityRoutes(metastore, privileges),
         )
         self.endpoints = guarded([endpoint for service in services for endpoint in service.endpoints()])
 

@@ -17,6 +17,7 @@ class WorkspaceSettings:
     `tls_cert` and `tls_key` are PEM files to serve https with; `tls_self_signed` makes them. `node_types` is a file
     of more node types; that of the data folder where it is None.
 
+    `allow_git` are such hosts for git remotes (also those that ssh is spoken to), and folders that file:// reads.
     `allow_webhook` are such hosts for notifications. Mail goes by `smtp_url` (see `mailing.mail_server`) from
     `mail_from`, nowhere where that is empty. Runs are kept for `keep_runs_days` after their end, 0: for ever. With
     `restrict_clusters` only who is entitled with allow-cluster-create makes clusters without a policy."""
@@ -37,6 +38,7 @@ class WorkspaceSettings:
     keep_runs_days: int = 60
     node_types: Path | None = None
     restrict_clusters: bool = False
+    allow_git: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """What `from_json` reads; paths are absolute."""

@@ -96,7 +96,9 @@ def _on(
         user=scope.run.creator,
         env=scope.parts.files.reveal(_variables(scope, row), scope.run.creator, str(scope.run.run_id))[0],
     )
-    asked = request(row.settings, scope.run.parameters, job_parameters, situation, scope.parts.files, scope.folder)
+    asked = request(
+        scope.settings_of(row), scope.run.parameters, job_parameters, situation, scope.parts.files, scope.folder
+    )
     if switch.reason is not None:
         return TaskEnd(*switch.reason)
     timers = scope.parts.timers

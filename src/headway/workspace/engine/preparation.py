@@ -9,8 +9,13 @@ from typing import Any
 from headway.workspace.engine import references
 from headway.workspace.engine.bodies import Asked, CannotRun, task_of
 from headway.workspace.engine.libraries import library
-from headway.workspace.errors import ApiError
+from headway.workspace.errors import ApiError, not_implemented
 from headway.workspace.runtime.tasks import ApiAccess, TaskRequest
+
+
+def no_git(git: Mapping[str, Any], user: str, commit: str | None) -> tuple[str, str]:
+    """The checkout of a git source, where there are none. Raise ApiError."""
+    raise not_implemented("git sources are not served here")
 
 
 @dataclass(frozen=True)
@@ -19,7 +24,8 @@ class Files:
 
     Both may raise ApiError. `redactor` gives what takes the secrets that runs were shown out of a text. `access` gives
     what a task run (by its id) reaches the API with, as a user; `end_access` takes it back. `reveal` puts secrets in
-    the places of values that name them, for a user and a run (its first answer).
+    the places of values that name them, for a user and a run (its first answer). `checkout` gives the folder of the
+    tree that has the files of a git source, and the commit, for a user; it may raise ApiError.
     """
 
     local: Callable[[str], Path]
@@ -30,6 +36,7 @@ class Files:
     reveal: Callable[[Mapping[str, str], str, str | None], tuple[dict[str, str], frozenset[str]]] = (
         lambda values, user, run_id: (dict(values), frozenset())
     )
+    checkout: Callable[[Mapping[str, Any], str, str | None], tuple[str, str]] = no_git
 
 
 @dataclass(frozen=True)

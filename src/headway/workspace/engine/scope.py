@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from headway.workspace.engine import references
+from headway.workspace.engine.bodies import CannotRun
 from headway.workspace.engine.cancellation import Cancellation
 from headway.workspace.engine.decisions import FAILURES
 from headway.workspace.engine.events import Events
+from headway.workspace.engine.git_tasks import in_checkout, is_in_git
 from headway.workspace.engine.job_clusters import RunClusters
 from headway.workspace.engine.preparation import Files
 from headway.workspace.engine.records import Records, RunRecord
 from headway.workspace.engine.timers import Timers
+from headway.workspace.errors import ApiError
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,7 @@ class RunScope:
             repair_count=repair_count,
         )
         self._lock = threading.Lock()
+        self._git_lock, self._git_root = threading.Lock(), ""
         self._switches: dict[int, Cancellation] = {}
         self._canceled_before: set[int] = set()
 
@@ -91,6 +95,24 @@ class RunScope:
         defaults = {entry["name"]: entry.get("default", "") for entry in self.run.settings.get("parameters") or []}
         given = {**defaults, **self.run.parameters.get("job_parameters", {})}
         return {name: references.text(references.resolve(value, known)) for name, value in given.items()}
+
+    def settings_of(self, row: RunRecord) -> Mapping[str, Any]:
+        """A task's settings; what is in the job's git source is in a checkout of it, of one commit for all tasks.
+        Raise CannotRun."""
+        git = self.run.settings.get("git_source")
+        if not git or not is_in_git(row.settings):
+            return row.settings
+        with self._git_lock:
+            if not self._git_root:
+                records, run_id = self.parts.records, self.run.run_id
+                known = records.run(run_id).details
+                try:
+                    root, commit = self.parts.files.checkout(git, self.run.creator, known.get("git_commit"))
+                except ApiError as error:
+                    raise CannotRun(f"Git source: {error.message}", "REPOSITORY_CHECKOUT_FAILED") from None
+                records.change(run_id, details={**records.run(run_id).details, "git_commit": commit})
+                self._git_root = root
+        return in_checkout(row.settings, self._git_root)
 
     def tell_end(self, row: RunRecord, end: TaskEnd) -> None:
         """Let later tasks know of one that ended (not of iterations)."""

@@ -18,7 +18,8 @@ from headway.workspace.services.files.model import ENDINGS, WorkspaceObject
 from headway.workspace.writing import Writer
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """A text as LIKE takes it literally."""
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
@@ -77,8 +78,8 @@ class FilesStore:
         if found.object_type not in ("DIRECTORY", "REPO"):
             return [found]
         base = found.path.rstrip("/")
-        below = objects.c.path.like(_escaped(base) + "/%", escape="\\")
-        deeper = objects.c.path.like(_escaped(base) + "/%/%", escape="\\")
+        below = objects.c.path.like(escaped(base) + "/%", escape="\\")
+        deeper = objects.c.path.like(escaped(base) + "/%/%", escape="\\")
         with self._engine.connect() as connection:
             rows = connection.execute(select(objects).where(below, ~deeper).order_by(objects.c.path)).all()
         return [self._object(dict(row._mapping)) for row in rows]
@@ -184,7 +185,7 @@ class FilesStore:
             raise invalid("The root cannot be deleted")
         if found.object_type in ("DIRECTORY", "REPO") and self.list(found.path) and not recursive:
             raise ApiError("DIRECTORY_NOT_EMPTY", f"Folder ({found.path}) is not empty")
-        below = objects.c.path.like(_escaped(found.path) + "/%", escape="\\")
+        below = objects.c.path.like(escaped(found.path) + "/%", escape="\\")
         local = self.local(found)
         with self._writer.alone() as connection:
             connection.execute(delete(objects).where(or_(objects.c.path == found.path, below)))

@@ -9,6 +9,7 @@ from typing import Any
 
 from headway.workspace.engine.triggers import trigger_of
 from headway.workspace.errors import invalid, malformed
+from headway.workspace.services.jobs.git_source import check_git
 from headway.workspace.services.jobs.kinds import KINDS, check_body, kind_of
 from headway.workspace.services.jobs.model import MAX_TASKS, MAX_TASKS_BEFORE_2_2
 from headway.workspace.services.jobs.notifications import check_notifications
@@ -47,6 +48,7 @@ def check(settings: Mapping[str, Any], version: str, check_cluster: Callable[[Ma
         keys.add(key)
     for task in tasks:
         _check_task(task, keys, shared, version, check_cluster)
+    check_git(settings)
     circle = cycle({task["task_key"]: depends_on(task) for task in tasks})
     if circle:
         raise invalid(f"Tasks depend on each other in a circle: {' -> '.join(circle)}")

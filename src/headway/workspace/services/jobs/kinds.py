@@ -83,13 +83,13 @@ def check_body(key: str, name: str, body: object) -> None:
 
 
 def _notebook(key: str, body: Mapping[str, object]) -> None:
-    if not str(body["notebook_path"]).startswith("/"):
+    if body.get("source") != "GIT" and not str(body["notebook_path"]).startswith("/"):
         raise invalid(f"Task {key}: notebook_path must be absolute: {body['notebook_path']}")
 
 
 def _python(key: str, body: Mapping[str, object]) -> None:
     file = str(body["python_file"])
-    if not file.startswith(("dbfs:/", "/", "file:/", "s3:/", "s3a:/")):
+    if body.get("source") != "GIT" and not file.startswith(("dbfs:/", "/", "file:/", "s3:/", "s3a:/")):
         raise invalid(f"Invalid python file reference: {file}. It must be a dbfs:/ or workspace path.")
 
 
@@ -126,8 +126,6 @@ def _sql(key: str, body: Mapping[str, object]) -> None:
     file = body.get("file")
     if not isinstance(file, dict) or not isinstance(file.get("path"), str) or not file["path"]:
         raise invalid(f"Task {key}: missing required field: sql_task.file.path")
-    if file.get("source", "WORKSPACE") != "WORKSPACE":
-        raise not_implemented(f"Task {key}: sql_task.file.source {file['source']} is not served; use WORKSPACE")
 
 
 def _submit(key: str, body: Mapping[str, object]) -> None:

@@ -8,6 +8,7 @@ from headway.workspace.http import Call, Data, Endpoint, Need, flag, number
 from headway.workspace.services.jobs import model
 from headway.workspace.services.jobs.asking import idempotency_token, page_of, page_tasks, page_token
 from headway.workspace.services.jobs.checks import check
+from headway.workspace.services.jobs.git_source import with_sources
 from headway.workspace.services.jobs.notifications import destinations
 from headway.workspace.services.jobs.reading import with_numbers
 from headway.workspace.services.jobs.store import JobStore
@@ -46,7 +47,7 @@ class JobRoutes:
 
     def checked(self, settings: Mapping[str, Any], version: str, user: str) -> model.Settings:
         """The settings as they are kept, of a job that `user` makes or changes. Raise ApiError."""
-        result = model.multi_task(with_numbers(settings))
+        result = with_sources(model.multi_task(with_numbers(settings)))
         check(result, version, lambda spec: self._check_cluster(spec, user))
         for named in set(destinations(result)):
             if not self._is_destination(named):

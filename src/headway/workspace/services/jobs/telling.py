@@ -38,6 +38,10 @@ def run_json(run: Run, base_url: str, tasks: Sequence[Run] | None) -> dict[str, 
         data["schedule"] = run.settings["schedule"]
     if "task_run_id" in run.details:
         data["trigger_info"] = {"run_id": run.details["task_run_id"]}
+    if isinstance(run.settings.get("git_source"), dict) and run.root_id is None:
+        used = run.details.get("git_commit")
+        snapshot = {"git_snapshot": {"used_commit": used}} if used else {}
+        data["git_source"] = {**run.settings["git_source"], **snapshot}
     data |= _parameters(run)
     if tasks is not None:
         data["tasks"] = [task_json(task, base_url) for task in tasks]
