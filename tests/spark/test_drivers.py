@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import requests
 
 from headway.core.errors import HeadwayError
 from headway.workspace.process import start, status, stop
@@ -129,3 +130,18 @@ def test_a_workspace_that_cannot_start_says_why(tmp_path: Path) -> None:
         start(WorkspaceSettings(data=tmp_path / "data", port=0, standby=0))
     assert caught.value.code == "WORKSPACE_DID_NOT_START"
     assert "not a database" in caught.value.message
+
+
+def test_the_ui_of_a_driver_lets_in_its_supervisor_only(driver: Driver) -> None:
+    port, secret = driver.ui()
+    address = f"http://127.0.0.1:{port}/jobs/"
+    assert requests.get(address, timeout=60).status_code == 403
+    assert requests.get(address, headers={"X-Headway-Secret": "guess"}, timeout=60).status_code == 403
+    assert "Spark Jobs" in requests.get(address, headers={"X-Headway-Secret": secret}, timeout=60).text
+    assert driver.ui() == (port, secret)
+    # Nobody outside the machine reaches it.
+    listening = [
+        line.split()[1:4] for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()
+    ]
+    (place,) = [local for local, _, state in listening if state == "0A" and local.endswith(f":{port:04X}")]
+    assert place in (f"0100007F:{port:04X}", f"0000000000000000FFFF00000100007F:{port:04X}")

@@ -55,7 +55,7 @@ def adopt(
     selection = Selection(tuple(name or ()), tuple(tag or ()), tuple(job or ()), tuple(without or ()), everything)
     if write and not selection.chosen:
         raise HeadwayError("ADOPT_NOTHING_MEANT")
-    context = load(root, progress())
+    context = load(root, progress(), without_jobs=True)
     target = context.line.target(environment)
     wishes = Wishes(selection, from_bundle, differing, permissions)
     release = _last(context)

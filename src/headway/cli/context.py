@@ -48,11 +48,12 @@ class Context:
         return repository, commit or "HEAD"
 
 
-def load(root: str, emit: Emit) -> Context:
-    """Read the application at `root`. Raise ConfigurationError with every problem at once."""
+def load(root: str, emit: Emit, *, without_jobs: bool = False) -> Context:
+    """Read the application at `root`; it may be `without_jobs` yet. Raise ConfigurationError with every problem at
+    once."""
     folder = Path(root).resolve()
     variables = dict(os.environ)
-    app = load_application(folder, variables)
+    app = load_application(folder, variables, without_jobs=without_jobs)
     return Context(folder, Line(app, open_store(app.store), variables, SystemClock(), emit, Interrupts()))
 
 

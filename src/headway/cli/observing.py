@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from headway.cli.output import Format, Output, Result, show
 from headway.core.errors import HeadwayError
@@ -19,19 +18,6 @@ Data = Annotated[
     Path, typer.Option("--data", help="Folder of the workspace.", envvar="HEADWAY_WORKSPACE_DATA", show_default=True)
 ]
 DEFAULT_DATA = Path(".headway/workspace")
-# What people want to see at a glance, and in which unit.
-_SHOWN = (
-    ("jobs", "jobs", ""),
-    ("tasks", "tasks", ""),
-    ("failed_tasks", "failed", ""),
-    ("executor_run_ms", "executor time", "ms"),
-    ("gc_ms", "GC", "ms"),
-    ("input_bytes", "input", "B"),
-    ("output_bytes", "output", "B"),
-    ("shuffle_write_bytes", "shuffle", "B"),
-    ("disk_spilled_bytes", "spill", "B"),
-    ("peak_heap_bytes", "peak heap", "B"),
-)
 
 
 def register(app: typer.Typer) -> None:
@@ -45,13 +31,12 @@ def metrics(run_id: RunId, data: Data = DEFAULT_DATA, output: Output = Format.TE
     found = _get(data, "/api/2.1/headway/runs/metrics", run_id=run_id)
 
     def text(console: Console) -> None:
-        table = Table("task", "seconds", *(title for _, title, _ in _SHOWN), box=None, header_style="bold")
         for task in found["tasks"]:
             name = task["task_key"] + (f"[{task['iteration']}]" if "iteration" in task else "")
             name += f" (attempt {task['attempt_number']})" if task["attempt_number"] else ""
-            table.add_row(name.replace("[", r"\["), f"{task['cluster_seconds']:.1f}", *_cells(task["metrics"]))
-        table.add_row("all", f"{found['cluster_seconds']:.1f}", *_cells(found["metrics"]), style="bold")
-        console.print(table)
+            _print(console, name, task["cluster_seconds"], task["metrics"])
+        if len(found["tasks"]) != 1:
+            _print(console, "together", found["cluster_seconds"], found["metrics"])
         if not found["available"]:
             console.print("the event log of some of its clusters is not kept any more: their figures are missing")
 
@@ -96,15 +81,20 @@ def _get(data: Path, path: str, **query: Any) -> dict[str, Any]:
     return dict(answer)
 
 
-def _cells(found: dict[str, int]) -> list[str]:
-    return [_text(found[name], unit) for name, _, unit in _SHOWN]
+def _print(console: Console, name: str, seconds: float, found: dict[str, int]) -> None:
+    failed = f" ({found['failed_tasks']} failed)" if found["failed_tasks"] else ""
+    console.print(
+        f"{name}: {seconds:.1f} s on its cluster, {found['jobs']} jobs, {found['tasks']} tasks{failed}", markup=False
+    )
+    times = f"executor time {found['executor_run_ms'] / 1000:.1f} s, garbage collection {found['gc_ms'] / 1000:.1f} s"
+    console.print(f"  {times}, peak heap {_size(found['peak_heap_bytes'])}", markup=False)
+    sizes = ("input", "output", "shuffle_write", "disk_spilled")
+    told = ", ".join(f"{size.replace('_', ' ')} {_size(found[f'{size}_bytes'])}" for size in sizes)
+    console.print(f"  {told}", markup=False)
 
 
-def _text(value: int, unit: str) -> str:
-    if unit == "ms":
-        return f"{value / 1000:.1f} s"
-    if unit == "B":
-        for size, name in ((1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "kB")):
-            if value >= size:
-                return f"{value / size:.1f} {name}"
-    return str(value)
+def _size(value: int) -> str:
+    for size, name in ((1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "kB")):
+        if value >= size:
+            return f"{value / size:.1f} {name}"
+    return f"{value} B"

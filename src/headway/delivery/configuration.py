@@ -62,14 +62,15 @@ def _job_files(root: Path, toml: str) -> list[Path]:
     return sorted(found)
 
 
-def load_application(root: Path, variables: Mapping[str, str]) -> Application:
-    """The application whose folder is `root`. Raise ConfigurationError with every problem at once."""
-    return application_of(read_files(root), variables)
+def load_application(root: Path, variables: Mapping[str, str], *, without_jobs: bool = False) -> Application:
+    """The application whose folder is `root`; it may be `without_jobs` where it is about to get them. Raise
+    ConfigurationError with every problem at once."""
+    return application_of(read_files(root), variables, without_jobs=without_jobs)
 
 
-def application_of(files: Files, variables: Mapping[str, str]) -> Application:
+def application_of(files: Files, variables: Mapping[str, str], *, without_jobs: bool = False) -> Application:
     """The application that these texts describe. Raise ConfigurationError with every problem at once."""
-    found = parse(files, variables, known_fields())
+    found = parse(files, variables, known_fields(), without_jobs=without_jobs)
     if isinstance(found, Application):
         return found
     raise ConfigurationError(found)

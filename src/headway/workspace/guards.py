@@ -106,6 +106,25 @@ NEEDS: Mapping[str, Need] = {
         )
     },
     "GET /policies/clusters/get": Need("cluster-policies", "policy_id", "CAN_USE"),
+    "GET /unity-catalog/catalogs/{name}": Need("catalogs", "name", "USE_CATALOG"),
+    "PATCH /unity-catalog/catalogs/{name}": Need("catalogs", "name", "MANAGE"),
+    "DELETE /unity-catalog/catalogs/{name}": Need("catalogs", "name", "MANAGE"),
+    "POST /unity-catalog/schemas": Need("catalogs", "catalog_name", "CREATE_SCHEMA"),
+    "GET /unity-catalog/schemas/{full_name}": Need("schemas", "full_name", "USE_SCHEMA"),
+    "PATCH /unity-catalog/schemas/{full_name}": Need("schemas", "full_name", "MANAGE"),
+    "DELETE /unity-catalog/schemas/{full_name}": Need("schemas", "full_name", "MANAGE"),
+    "GET /unity-catalog/volumes/{full_name}": Need("volumes", "full_name", "READ_VOLUME"),
+    "PATCH /unity-catalog/volumes/{full_name}": Need("volumes", "full_name", "MANAGE"),
+    "DELETE /unity-catalog/volumes/{full_name}": Need("volumes", "full_name", "MANAGE"),
+    "GET /unity-catalog/tables/{full_name}": Need("tables", "full_name", "SELECT"),
+    "DELETE /unity-catalog/tables/{full_name}": Need("tables", "full_name", "MANAGE"),
+    **{
+        f"{method} /fs/{what}/{{path:path}}": Need(
+            "volume-files", "path", "READ_VOLUME" if method in ("GET", "HEAD") else "WRITE_VOLUME"
+        )
+        for what in ("files", "directories")
+        for method in ("GET", "HEAD", "PUT", "POST", "DELETE")
+    },
     "GET /repos/{repo_id}": Need("repos", "repo_id", "CAN_READ"),
     **{f"PATCH {path}": Need("repos", "repo_id", "CAN_EDIT") for path in ("/repos/{repo_id}", "/repos//{repo_id}")},
     **{f"DELETE {path}": Need("repos", "repo_id", "CAN_MANAGE") for path in ("/repos/{repo_id}", "/repos//{repo_id}")},
@@ -127,6 +146,11 @@ SHOWS: Mapping[str, Shows] = {
     "GET /instance-pools/list": Shows("instance_pools", "instance-pools", "instance_pool_id", "CAN_ATTACH_TO"),
     "GET /sql/warehouses": Shows("warehouses", "warehouses", "id", "CAN_VIEW"),
     "GET /policies/clusters/list": Shows("policies", "cluster-policies", "policy_id", "CAN_USE"),
+    "GET /unity-catalog/catalogs": Shows("catalogs", "catalogs", "full_name", "USE_CATALOG"),
+    "GET /unity-catalog/schemas": Shows("schemas", "schemas", "full_name", "USE_SCHEMA"),
+    "GET /unity-catalog/volumes": Shows("volumes", "volumes", "full_name", "READ_VOLUME"),
+    "GET /unity-catalog/tables": Shows("tables", "tables", "full_name", "SELECT"),
+    "GET /unity-catalog/table-summaries": Shows("tables", "tables", "full_name", "SELECT"),
     "GET /workspace/list": Shows("objects", "paths", "path", "CAN_READ"),
 }
 # `access_control_list` that is sent with an object is granted on it.
@@ -150,15 +174,17 @@ OPEN = (
     "GET /clusters/spark-versions", "GET /clusters/list-node-types", "GET /clusters/list-zones",
     "GET /libraries/list", "GET /libraries/status",
     "POST /sql/warehouses",
+    "GET /unity-catalog/current-metastore-assignment", "GET /unity-catalog/metastore_summary",
+    "POST /unity-catalog/catalogs", "POST /unity-catalog/volumes", "GET /unity-catalog/tables/{full_name}/exists",
     "POST /repos", "GET /repos",
     "GET /mlflow/experiments/list", "POST /mlflow/experiments/search", "POST /mlflow/runs/search",
     "POST /mlflow/logged-models/search",
     "POST /telemetry-ext",
 )  # fmt: skip
 OPEN_BELOW = (
-    "/preview/scim/", "/token/", "/secrets/", "/permissions/", "/dbfs/", "/fs/",
-    "/mlflow-artifacts/", "/unity-catalog/", "/sql/statements/", "/notification-destinations",
-    "/git-credentials",
+    "/preview/scim/", "/token/", "/secrets/", "/permissions/", "/dbfs/", "/fs/create-",
+    "/mlflow-artifacts/", "/unity-catalog/permissions/", "/unity-catalog/effective-permissions/", "/sql/statements/",
+    "/notification-destinations", "/git-credentials",
 )  # fmt: skip
 
 

@@ -5,8 +5,6 @@ A request to one of them answers 501 with the reason; whatever else is not serve
 
 # The beginning of the path after `/api/<version>`, and why. The first that fits counts.
 REFUSED: tuple[tuple[str, str], ...] = (
-    ("/unity-catalog/permissions", "governance of Unity Catalog is not what this workspace is for"),
-    ("/unity-catalog/effective-permissions", "governance of Unity Catalog is not what this workspace is for"),
     ("/unity-catalog/bindings", "there is one workspace, so nothing to bind catalogs to"),
     ("/unity-catalog/workspace-bindings", "there is one workspace, so nothing to bind catalogs to"),
     ("/unity-catalog/metastores", "there is one metastore, made with the workspace"),

@@ -241,9 +241,6 @@ def test_adopt(shop: Shop, golden: Check) -> None:
         5: {"name": "stage-leaky", "tasks": [task], "parameters": [{"name": "x", "default": "[REDACTED]"}]},
     }
     shop.model.last = 5
-    (shop.root / "jobs" / "own.yml").write_text(
-        "resources: {jobs: {own: {name: own, tasks: [{task_key: t, spark_jar_task: {main_class_name: O}}]}}}"
-    )
     told = shop.headway("adopt", "stage", "--write", also="err")
     told += shop.headway("adopt", "stage", "--all")
     told += shop.headway("adopt", "stage", "--all", "--write", also="err")

@@ -6,6 +6,7 @@ Both lie in the cache, named by all that they depend on; making them again is ne
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import re
 import shutil
@@ -21,6 +22,9 @@ from headway.adapters.java import feature_version
 from headway.workspace.runtime import launch
 from headway.workspace.runtime.tasks import DriverFailed, DriverSpec, FileRoots, Runtime
 
+logger = logging.getLogger(__name__)
+
+TRAINING_SECONDS = 300
 SOURCES = Path(__file__).parent / "host"
 MANIFEST = (
     "Manifest-Version: 1.0\r\nPremain-Class: headway.host.Guard\r\nCan-Retransform-Classes: true\r\n"
@@ -53,7 +57,7 @@ def prepare(runtime: Runtime, cache: Path, say: Callable[[str], None] = lambda _
                 say("archiving the driver's classes, so that drivers start in half the time")
                 _archive(runtime, jar, archive)
     options = (f"-XX:SharedArchiveFile={archive}", "-Xshare:auto", "-Xlog:disable", "-Xlog:all=off:stderr")
-    return Prepared(jar, options if archive.stat().st_size else ())
+    return Prepared(jar, options if archive.exists() and archive.stat().st_size else ())
 
 
 def _sources(runtime: Runtime) -> list[Path]:
@@ -129,7 +133,8 @@ def _versioned_only(runtime: Runtime) -> Iterator[tuple[str, bytes]]:
 
 
 def _archive(runtime: Runtime, jar: Path, archive: Path) -> None:
-    """Train: start a driver that runs a few queries and ends. An empty file says that this Java cannot do it."""
+    """Train: start a driver that runs a few queries and ends. An empty file says that this Java cannot do it; none,
+    that this machine was too busy: then drivers start without, and the next preparation tries again."""
     with tempfile.TemporaryDirectory(dir=archive.parent) as scratch:
         folder = Path(scratch)
         roots = FileRoots(folder / "dbfs", folder / "files", folder / "volumes")
@@ -138,15 +143,19 @@ def _archive(runtime: Runtime, jar: Path, archive: Path) -> None:
         draft = folder / "classes.jsa"
         options = (f"-XX:ArchiveClassesAtExit={draft}", "-Xlog:disable", "-Xlog:all=off:stderr")
         with (folder / "logs" / "stdout").open("wb") as output:
-            subprocess.run(
-                launch.command(spec, jar, options, 0),
-                env=launch.environment(spec, os.environ),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                timeout=300,
-                check=False,
-            )
+            try:
+                subprocess.run(
+                    launch.command(spec, jar, options, 0),
+                    env=launch.environment(spec, os.environ),
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    timeout=TRAINING_SECONDS,
+                    check=False,
+                )
+            except subprocess.TimeoutExpired:
+                logger.warning("no archive of classes: training took more than %d s", TRAINING_SECONDS)
+                return
         if draft.exists():
             shutil.move(draft, archive)
         else:

@@ -138,6 +138,7 @@ class ClusterRoutes:
         model.check_size(size)
         spec = self._store.get(cluster_id).spec
         others = {key: value for key, value in spec.items() if key not in ("num_workers", "autoscale")}
+        self._catalogue.check({**others, **size})
         self._govern({**others, **size}, call.user, cluster_id)
         self._supervisor.resize(cluster_id, size, call.user)
         return {}

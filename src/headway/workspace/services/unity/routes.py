@@ -6,7 +6,8 @@ from typing import Any
 from headway.workspace.clock import now_ms
 from headway.workspace.errors import invalid, malformed
 from headway.workspace.http import Call, Data, Endpoint, flag, number, text
-from headway.workspace.services.unity import model
+from headway.workspace.services.unity import access, model
+from headway.workspace.services.unity.grants import KINDS, Grants
 from headway.workspace.services.unity.model import Securable, Volume
 from headway.workspace.services.unity.store import Metastore
 
@@ -16,8 +17,8 @@ MAX_RESULTS = 1000
 class UnityRoutes:
     """The routes, over one metastore."""
 
-    def __init__(self, store: Metastore, region: str = "local") -> None:
-        self._store, self._region = store, region
+    def __init__(self, store: Metastore, grants: Grants, region: str = "local") -> None:
+        self._store, self._grants, self._region = store, grants, region
 
     def endpoints(self) -> Sequence[Endpoint]:
         """What is served."""
@@ -44,6 +45,9 @@ class UnityRoutes:
             ("GET", "tables/{full_name}", self.get_table),
             ("GET", "tables/{full_name}/exists", self.table_exists),
             ("DELETE", "tables/{full_name}", self.delete_table),
+            ("GET", "permissions/{kind}/{full_name}", self.get_grants),
+            ("PATCH", "permissions/{kind}/{full_name}", self.change_grants),
+            ("GET", "effective-permissions/{kind}/{full_name}", self.effective_grants),
         ]
         return [Endpoint(method, f"/unity-catalog/{path}", handler, ("2.1",)) for method, path, handler in served]
 
@@ -54,6 +58,26 @@ class UnityRoutes:
     def summary(self, call: Call) -> Data:
         """The same, with its name."""
         return {"metastore_id": model.METASTORE_ID, "name": "headway", "cloud": "local", "region": self._region}
+
+    # privileges
+
+    def get_grants(self, call: Call) -> Data:
+        """Those given on an object itself."""
+        return self._granted(call, effective=False)
+
+    def effective_grants(self, call: Call) -> Data:
+        """The same, with those on what it is in."""
+        return self._granted(call, effective=True)
+
+    def _granted(self, call: Call, *, effective: bool) -> Data:
+        chain = self._grants.chain(_kind(call), call.path["full_name"])
+        access.authorize(call.principal, chain, access.BROWSE)
+        return self._grants.told(chain, text(call.data, "principal", ""), effective=effective)
+
+    def change_grants(self, call: Call) -> Data:
+        """Give and take back."""
+        self._grants.change(call.principal, _kind(call), call.path["full_name"], call.data)
+        return self._grants.told(self._grants.chain(_kind(call), call.path["full_name"]))
 
     # catalogs
 
@@ -124,6 +148,7 @@ class UnityRoutes:
             raise invalid("storage_location must be given for an EXTERNAL volume, and only for one")
         if location is not None and not location.startswith("dbfs:/"):
             raise invalid(f"storage_location {location}: external volumes of this workspace lie in dbfs:/")
+        call.require("schemas", f"{catalog}.{schema}", "CREATE_VOLUME")
         volume = Volume(_securable(call, "volume"), location)
         self._store.create_volume(catalog, schema, volume)
         return self._volume(catalog, schema, volume)
@@ -188,6 +213,7 @@ class UnityRoutes:
     def table_exists(self, call: Call) -> Data:
         """Whether there is one; its catalog and schema must exist."""
         catalog, schema, name = model.parts(text(call.data, "full_name"), 3)
+        call.require("schemas", f"{catalog}.{schema}", "USE_SCHEMA")
         return {"table_exists": any(told["name"] == name for told in self._store.tables(catalog, schema))}
 
     def delete_table(self, call: Call) -> Data:
@@ -195,6 +221,13 @@ class UnityRoutes:
         catalog, schema, name = model.parts(text(call.data, "full_name"), 3)
         self._store.delete_table(catalog, schema, name)
         return {}
+
+
+def _kind(call: Call) -> str:
+    kind = call.path["kind"].lower()
+    if kind not in KINDS:
+        raise invalid(f"{kind[:50]} is not a kind of object that has privileges here: {', '.join(KINDS)}")
+    return kind
 
 
 def _catalog(catalog: Securable) -> Data:
