@@ -3,10 +3,10 @@
 import sys
 from pathlib import Path
 
-from bench import api_load, deploys, engine, line_overhead
+from bench import api_load, deploys, engine, line_overhead, runtime
 from bench.rows import Row, table, write
 
-BENCHMARKS = (deploys.measure, api_load.measure, line_overhead.measure, engine.measure)
+BENCHMARKS = (deploys.measure, api_load.measure, line_overhead.measure, engine.measure, runtime.measure)
 TARGET = Path("build/bench.json")
 
 
