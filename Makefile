@@ -27,7 +27,7 @@ test: setup ## every test: real Spark, real git, the S3 protocol, the official S
 	@$(BIN)/pytest -q -n $(WORKERS) --dist loadgroup $(TEST_ARGS)
 
 bench: setup ## figures as ratios, in build/bench.json
-	@$(BIN)/python -m bench
+	@PYTHONPATH=tests $(BIN)/python -m bench
 
 chaos: setup ## the deployer killed or disturbed at each of its calls, in build/chaos.json; fails unless all converged
 	@PYTHONPATH=tests $(BIN)/python -m chaos.sweep

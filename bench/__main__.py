@@ -3,10 +3,10 @@
 import sys
 from pathlib import Path
 
-from bench import api_load, deploys, line_overhead
+from bench import api_load, deploys, engine, line_overhead
 from bench.rows import Row, table, write
 
-BENCHMARKS = (deploys.measure, api_load.measure, line_overhead.measure)
+BENCHMARKS = (deploys.measure, api_load.measure, line_overhead.measure, engine.measure)
 TARGET = Path("build/bench.json")
 
 

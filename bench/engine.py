@@ -13,11 +13,12 @@ from typing import Any
 
 from bench.rows import Row
 from support.served_ci import Ci, Remote, copy_files
-from support.served_workspace import FunctionFleet, serving, until
+from support.served_workspace import FunctionFleet, serving
 
 APPS, PUSHES = 20, 10
 OVERHEAD_GOAL_SECONDS, FIRST_GOAL_SECONDS = 2.0, 2.0
 SAMPLES = 5
+_LOOK_SECONDS = 1.0
 
 
 def measure(say: Callable[[str], None]) -> list[Row]:
@@ -80,7 +81,7 @@ def _at_once(ci: Ci, folder: Path) -> Row:
     for remote in remotes:
         # Every push is to be seen: none is superseded.
         toml = (remote.clone / "headway.toml").read_text()
-        remote.write("headway.toml", toml[: toml.index("[environments.production]")])
+        remote.write("headway.toml", toml[: toml.index("[[environments.stage.gates]]")])
         ci.add(remote, supersede=False)
         secrets[remote.name] = ci.ask("GET", f"/apps/{remote.name}/webhook")["secret"]
         commits[remote.name] = [remote.commit(f"change {number}") for number in range(PUSHES)]
@@ -103,7 +104,8 @@ def _at_once(ci: Ci, folder: Path) -> Row:
         found = [run for remote in remotes for run in ci.ask("GET", "/runs", app=remote.name, limit=100)["runs"]]
         return found if all(run["ended_ms"] for run in found) else None
 
-    runs: list[dict[str, Any]] = until(all_ended, 600)
+    while not (runs := all_ended() or []):
+        time.sleep(_LOOK_SECONDS)
     seconds = time.monotonic() - began
     lost = len(refused)
     for remote in remotes:
@@ -121,6 +123,6 @@ def _at_once(ci: Ci, folder: Path) -> Row:
         unit="pushes",
         against=f"{total} pushes to {APPS} applications at once, all through in {seconds:.0f} s",
         ratio=lost / total,
-        goal="none lost, each application's in order",
+        goal="none lost, each application's deployed in order",
         met=lost == 0,
     )

@@ -14,10 +14,9 @@ from headway.adapters.objectstore import ObjectStore
 from headway.core.application import Application
 from headway.core.configuration import Files, parse
 from headway.core.events import ignore
-from headway.core.plan import desired
 from headway.core.release import Release, Version
 from headway.delivery.configuration import known_fields
-from headway.delivery.deploying import change, finish_interrupted
+from headway.delivery.deploying import change, everything, finish_interrupted
 from headway.delivery.ledger import Ledger
 from headway.delivery.observing import observe
 from headway.delivery.target import NeverStopping, Stopping, Target
@@ -135,7 +134,7 @@ class Fleet:
         release = self.release(build)
         with target.ledger.locked(target.clock) as hold:
             finish_interrupted(target, hold)
-            change(target, release, desired(target.app, release, target.environment), hold)
+            change(target, release, everything(target, release), hold)
 
     def standing(self, target: Target) -> dict[str, Any]:
         """The settings of every job, as the workspace has them."""

@@ -40,7 +40,12 @@ def connect(environment: Environment, variables: Mapping[str, str]) -> Connectio
     from databricks.sdk.config import Config
 
     timeout = _timeout(variables)
-    config = Config(
+
+    # The SDK asks the host for its OAuth endpoints first, for up to five minutes where it does not answer: a token
+    # needs none of them. Its settings are read off the class itself, so that one of our own would have none.
+    config = Config.__new__(Config)
+    config._resolve_host_metadata = lambda: None  # type: ignore[method-assign]
+    config.__init__(  # type: ignore[misc]
         host=environment.host,
         token=token,
         auth_type="pat",

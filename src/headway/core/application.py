@@ -181,6 +181,7 @@ class Application:
     deploy: DeploySettings
     environments: Mapping[str, Environment]
     jobs: Mapping[str, JobDefinition]
+    policies: "Mapping[str, JobDefinition]" = field(default_factory=dict)
     signing: SigningSettings = SigningSettings()
     allowed_mismatches: tuple[Allowance, ...] = ()
     parity: ParitySettings = ParitySettings()

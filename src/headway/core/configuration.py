@@ -1,7 +1,6 @@
 """`headway.toml` as an Application: every problem at once, each with its line. Pure."""
 
 import datetime
-import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,9 +21,12 @@ from headway.core.application import (
     StoreSettings,
     TestStep,
 )
+from headway.core.checking import check_environments
+from headway.core.checking import suggestion as suggestion
 from headway.core.compatibility import Allowance, CheckName
 from headway.core.diagnostics import Diagnostic
 from headway.core.jobfiles import KnownFields, check_jobs, read_jobs
+from headway.core.policies import check_policies, read_policies
 from headway.core.sources import Source, read_toml
 
 FILE = "headway.toml"
@@ -194,12 +196,15 @@ def parse(
         return tuple(problems)
     if parsed.deploy.bundle is None:
         jobs, job_problems = read_jobs(files.jobs, known)
-        app = _application(parsed, jobs)
+        policies, policy_problems = read_policies(files.jobs)
+        app = replace(_application(parsed, jobs), policies=policies)
+        job_problems = [*job_problems, *policy_problems]
     else:
         app, job_problems = _of_bundle(_application(parsed, {}), files, parsed.deploy.bundle, known)
     problems.extend(job_problems)
     problems.extend(_check(parsed, app, source))
     problems.extend(check_jobs(app))
+    problems.extend(check_policies(app))
     if not files.jobs and parsed.deploy.bundle is None and not without_jobs:
         problems.append(Diagnostic(source.at("deploy.jobs"), "deploy.jobs", f"no file matches {parsed.deploy.jobs}"))
     if any(problem.severity == "error" for problem in problems):
@@ -294,13 +299,6 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from _models_in(inner)
 
 
-def suggestion(word: str, known: Iterable[str]) -> str:
-    """`did you mean …?`, or what there is."""
-    names = list(known)
-    close = difflib.get_close_matches(word, names, 1)
-    return f"did you mean {close[0]}?" if close else f"known here: {', '.join(names)}"
-
-
 def _application(parsed: _File, jobs: Mapping[str, JobDefinition]) -> Application:
     major, minor = (int(part) for part in parsed.app.version.split("."))
     tuples = {"sources", "resources", "junit", "bundle_ignore"}
@@ -384,42 +382,4 @@ def _check(parsed: _File, app: Application, source: Source) -> Iterator[Diagnost
                 yield at(f"{path}.artifact", f"no artifact {step.artifact} is built by the scala builder")
             if not step.sources or not step.main:
                 yield at(path, "Scala tests need `sources` and `main`")
-    yield from _check_environments(parsed, app, at)
-
-
-def _check_environments(parsed: _File, app: Application, at: Any) -> Iterator[Diagnostic]:
-    places: dict[tuple[str, str], str] = {}
-    for name, environment in app.environments.items():
-        path = f"environments.{name}"
-        if environment.after is not None and environment.after not in app.environments:
-            yield at(
-                f"{path}.after",
-                f"there is no environment {environment.after}",
-                suggestion(environment.after, app.environments),
-            )
-        seen, current = [name], environment.after
-        while current in app.environments:
-            if current in seen:
-                yield at(
-                    f"{path}.after", f"environments come after each other in a circle: {' → '.join([*seen, current])}"
-                )
-                break
-            seen.append(str(current))
-            current = app.environments[str(current)].after
-        for number, gate in enumerate(environment.gates):
-            if gate.kind == "run" and not gate.jobs:
-                yield at(f"{path}.gates.{number}", "a run gate needs `jobs`: those that must run to their end")
-            if gate.kind == "parity" and (gate.jobs or gate.against not in app.environments or gate.against == name):
-                others = ", ".join(other for other in app.environments if other != name) or "none"
-                yield at(
-                    f"{path}.gates.{number}", f"a parity gate needs `against`, another environment ({others}), alone"
-                )
-            for job in gate.jobs:
-                jobs = app.jobs_in(environment)
-                if job not in jobs:
-                    yield at(f"{path}.gates.{number}.jobs", f"there is no job {job}", suggestion(job, jobs))
-        place = (environment.host, environment.prefix)
-        if place in places:
-            message = f"has the workspace and the prefix of {places[place]}: their jobs could not be told apart"
-            yield at(f"{path}.prefix", message)
-        places[place] = name
+    yield from check_environments(app, at)

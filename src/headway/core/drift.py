@@ -9,7 +9,18 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from headway.core.fields import redacted
-from headway.core.steps import AdoptJob, CreateJob, DeleteJob, Plan, ResetJob, RestartJob, SetPermissions, Step
+from headway.core.steps import (
+    AdoptJob,
+    CreateJob,
+    DeleteJob,
+    DeletePolicy,
+    Plan,
+    ResetJob,
+    RestartJob,
+    SetPermissions,
+    SetPolicy,
+    Step,
+)
 
 Kind = Literal["changed", "permissions", "gone", "untagged", "unknown", "copied", "artifact"]
 
@@ -76,7 +87,12 @@ def _of(step: Step) -> Iterator[Deviation]:
         case SetPermissions() if step.job_id is not None:
             after, before = [dict(entry) for entry in step.after], [dict(entry) for entry in step.before]
             yield Deviation("permissions", step.key, step.job_id, "permissions", after, before)
-        case SetPermissions() | RestartJob():
+        case SetPolicy() if step.before is None:
+            yield Deviation("gone", step.key, note="the cluster policy was deleted from the workspace")
+        case SetPolicy():
+            for change in step.changes:
+                yield Deviation("changed", step.key, None, change.path, change.after, change.before)
+        case SetPermissions() | RestartJob() | DeletePolicy():
             return  # they come with a job that is created or changed, which is told
 
 

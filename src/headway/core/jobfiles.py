@@ -32,15 +32,21 @@ def read_jobs(texts: Mapping[str, str], known: KnownFields) -> tuple[dict[str, J
             continue
         resources = source.data.get("resources")
         found = resources.get("jobs") if isinstance(resources, dict) else None
-        if not isinstance(found, dict) or not found:
+        if found is None and isinstance(resources, dict) and "cluster_policies" in resources:
+            found = {}  # a file of policies only
+        if not isinstance(found, dict) or (not found and "cluster_policies" not in (resources or {})):
             problems.append(
                 Diagnostic(source.at("resources.jobs"), "resources.jobs", "expected a mapping of jobs by key")
             )
             continue
         for name in [key for key in source.data if key != "resources"]:
             problems.append(Diagnostic(source.at(name), name, "only `resources` is read from a job file"))
-        for name in [key for key in resources if key != "jobs"]:  # type: ignore[union-attr]
-            problems.append(Diagnostic(source.at(f"resources.{name}"), f"resources.{name}", "only jobs are read here"))
+        for name in [key for key in resources if key not in ("jobs", "cluster_policies")]:  # type: ignore[union-attr]
+            problems.append(
+                Diagnostic(
+                    source.at(f"resources.{name}"), f"resources.{name}", "only jobs and cluster_policies are read here"
+                )
+            )
         for key, settings in found.items():
             path = f"resources.jobs.{key}"
             if not isinstance(settings, dict):
@@ -166,7 +172,7 @@ def _check_together(app: Application) -> Iterator[Diagnostic]:
     references = {key: job_references(job.settings) for key, job in app.jobs.items()}
     for job in app.jobs.values():
         for found in found_in(job.settings):
-            message = problem(found.name, artifacts, app.environments, app.jobs)
+            message = problem(found.name, artifacts, app.environments, app.jobs, app.policies)
             if message:
                 yield _problem(job, found.path, f"${{{found.name}}}: {message}")
         if job.key in _reachable(job.key, references):

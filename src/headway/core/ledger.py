@@ -9,7 +9,7 @@ DEPLOYMENT_SCHEMA = "headway.deployment/2"
 
 Outcome = Literal["running", "converged", "rolled back", "mixed"]
 StepStatus = Literal["planned", "begun", "done", "failed", "taken back"]
-Action = Literal["create", "reset", "adopt", "permissions", "restart", "delete"]
+Action = Literal["create", "reset", "adopt", "permissions", "restart", "delete", "set policy", "delete policy"]
 Kind = Literal["deploy", "rollback", "adopt"]
 Event = Literal[
     "begun", "done", "failed", "undoing", "undone", "not undone",

@@ -10,11 +10,13 @@ from headway.core.steps import (
     Change,
     CreateJob,
     DeleteJob,
+    DeletePolicy,
     Orphan,
     Plan,
     ResetJob,
     RestartJob,
     SetPermissions,
+    SetPolicy,
     Step,
 )
 
@@ -42,7 +44,7 @@ def shown(plan: Plan) -> dict[str, Any]:
     """The same for people and logs: without secrets."""
     data: dict[str, Any] = redacted(to_json(plan))
     for step, made in zip(data["steps"], plan.steps, strict=True):
-        if isinstance(made, ResetJob):
+        if isinstance(made, ResetJob | SetPolicy):
             step["changes"] = [_change(change, hide=True) for change in made.changes]
     return data
 
@@ -71,6 +73,11 @@ def _step(step: Step) -> dict[str, Any]:
             data |= {"job_id": step.job_id, "before": step.before}
         case SetPermissions():
             data |= {"job_id": step.job_id, "before": list(step.before), "after": list(step.after)}
+        case SetPolicy():
+            changes = [_change(change) for change in step.changes]
+            data |= {"before": step.before, "after": step.after, "changes": changes}
+        case DeletePolicy():
+            data |= {"before": step.before}
         case RestartJob():
             data |= {"job_id": step.job_id}
     return data
@@ -127,6 +134,12 @@ def _read_step(data: Mapping[str, Any]) -> Step:
         case "permissions":
             job_id = None if data["job_id"] is None else _number(data["job_id"])
             return SetPermissions(key, job_id, tuple(data["before"]), tuple(data["after"]), reason)
+        case "set policy":
+            before = None if data["before"] is None else dict(data["before"])
+            changes = tuple(Change(**change) for change in data["changes"])
+            return SetPolicy(key, before, dict(data["after"]), changes, reason)
+        case "delete policy":
+            return DeletePolicy(key, dict(data["before"]), reason)
         case "restart":
             return RestartJob(key, None if data["job_id"] is None else _number(data["job_id"]), reason)
     raise ValueError(f"unknown action {data['action']!r}")

@@ -13,7 +13,8 @@ from headway.core.application import Application, Environment, Json
 from headway.core.release import Artifact, Release
 
 _REFERENCE = re.compile(r"(?<!\$)\$\{([^}]*)\}")
-_JOB_ID = re.compile(r"(?<!\$)\$\{resources\.jobs\.([^}.]+)\.id\}")
+_JOB_ID = re.compile(r"(?<!\$)\$\{resources\.(jobs|cluster_policies)\.([^}.]+)\.id\}")
+POLICY = "policy:"  # before the key of a cluster policy, where keys of jobs stand too
 FIXED = ("release.version", "release.commit", "release.spark_version", "environment.name", "app.name")
 ARTIFACT_FIELDS = ("path", "version", "sha256")
 
@@ -45,18 +46,22 @@ def escaped(text: str) -> str:
 
 
 def job_references(value: Json) -> tuple[str, ...]:
-    """The keys of the jobs whose numbers `value` refers to."""
+    """The keys of the jobs whose numbers `value` refers to; those of cluster policies as `policy:KEY`."""
     names = (_JOB_ID.fullmatch(f"${{{found.name}}}") for found in found_in(value))
-    return tuple(dict.fromkeys(match.group(1) for match in names if match))
+    return tuple(dict.fromkeys(_key(match) for match in names if match))
 
 
-def with_job_ids(value: Json, ids: Mapping[str, int]) -> Json:
-    """`value` with the numbers of the jobs that are known; the others stay references."""
+def _key(match: re.Match[str]) -> str:
+    return match.group(2) if match.group(1) == "jobs" else f"{POLICY}{match.group(2)}"
+
+
+def with_job_ids(value: Json, ids: Mapping[str, int | str]) -> Json:
+    """`value` with the numbers of the jobs, and of the cluster policies, that are known; the others stay references."""
     if isinstance(value, str):
         whole = _JOB_ID.fullmatch(value)
         if whole:
-            return ids.get(whole.group(1), value)
-        return _JOB_ID.sub(lambda match: str(ids.get(match.group(1), match.group(0))), value)
+            return ids.get(_key(whole), value)
+        return _JOB_ID.sub(lambda match: str(ids.get(_key(match), match.group(0))), value)
     if isinstance(value, Mapping):
         return {key: with_job_ids(entry, ids) for key, entry in value.items()}
     if isinstance(value, list):
@@ -65,7 +70,11 @@ def with_job_ids(value: Json, ids: Mapping[str, int]) -> Json:
 
 
 def problem(
-    name: str, artifacts: Mapping[str, Any], environments: Mapping[str, Environment], jobs: Collection[str] = ()
+    name: str,
+    artifacts: Mapping[str, Any],
+    environments: Mapping[str, Environment],
+    jobs: Collection[str] = (),
+    policies: Collection[str] = (),
 ) -> str | None:
     """Why a reference means nothing; None where it is good in every environment."""
     if name in FIXED:
@@ -73,6 +82,8 @@ def problem(
     parts = name.split(".")
     if parts[:2] == ["resources", "jobs"] and len(parts) == 4 and parts[3] == "id":
         return None if parts[2] in jobs else f"there is no job {parts[2]}"
+    if parts[:2] == ["resources", "cluster_policies"] and len(parts) == 4 and parts[3] == "id":
+        return None if parts[2] in policies else f"there is no cluster policy {parts[2]}"
     if parts[0] == "artifact" and len(parts) == 3:
         if parts[1] not in artifacts:
             return f"there is no artifact {parts[1]}; headway.toml has {', '.join(artifacts) or 'none'}"
@@ -84,7 +95,9 @@ def problem(
         if without:
             return f"`values` of environment {', '.join(without)} has no {parts[1]}"
         return None
-    known = f"artifact.NAME.path, var.NAME, resources.jobs.KEY.id, {', '.join(FIXED)}"
+    known = (
+        f"artifact.NAME.path, var.NAME, resources.jobs.KEY.id, resources.cluster_policies.KEY.id, {', '.join(FIXED)}"
+    )
     return f"unknown reference; there are {known} (write $${{ where none is meant)"
 
 
@@ -111,6 +124,8 @@ def meanings(app: Application, release: Release, environment: Environment) -> di
         "app.name": app.name,
     }
     known |= {f"resources.jobs.{key}.id": f"${{resources.jobs.{key}.id}}" for key in app.jobs_in(environment)}
+    policies = (f"resources.cluster_policies.{key}.id" for key in app.policies)
+    known |= {name: f"${{{name}}}" for name in policies}
     for name, value in environment.values.items():
         known[f"var.{name}"] = value
     for name, artifact in release.artifacts.items():

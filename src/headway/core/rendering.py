@@ -13,6 +13,8 @@ _WORDS = {
     "permissions": "to permit anew",
     "restart": "to restart",
     "delete": "to delete",
+    "set policy": "policies to set",
+    "delete policy": "policies to delete",
 }
 
 
@@ -51,7 +53,7 @@ def _text(plan: Plan, every_job: bool) -> Iterator[str]:
 
 
 def _group_text(group: Group) -> Iterator[str]:
-    what = {"permissions": "permissions: ", "restart": "restart: "}.get(group.action, "")
+    what = {"permissions": "permissions: ", "restart": "restart: ", "delete policy": "delete: "}.get(group.action, "")
     if len(group.steps) == 1:
         step = group.steps[0]
         yield f"  {group.sign} {step.key}  ({name(step)}): {what}{group.reason}"

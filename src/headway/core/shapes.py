@@ -5,9 +5,30 @@ from dataclasses import dataclass
 
 from headway.core.application import Json
 from headway.core.fields import is_secret, redacted
-from headway.core.steps import AdoptJob, Change, CreateJob, DeleteJob, Plan, ResetJob, RestartJob, SetPermissions, Step
+from headway.core.steps import (
+    AdoptJob,
+    Change,
+    CreateJob,
+    DeleteJob,
+    DeletePolicy,
+    Plan,
+    ResetJob,
+    RestartJob,
+    SetPermissions,
+    SetPolicy,
+    Step,
+)
 
-SIGNS = {"create": "+", "reset": "~", "adopt": "&", "permissions": "~", "restart": "↻", "delete": "-"}
+SIGNS = {
+    "create": "+",
+    "reset": "~",
+    "adopt": "&",
+    "permissions": "~",
+    "restart": "↻",
+    "delete": "-",
+    "set policy": "§",
+    "delete policy": "§",
+}
 
 
 @dataclass(frozen=True)
@@ -50,9 +71,12 @@ def lines(step: Step, plan: Plan) -> Iterable[str]:
             for change in step.changes:
                 note = "  (was changed by hand)" if change.origin == "hand" else ""
                 yield f"{change.path}: {difference(change, plan)}{note}"
+        case SetPolicy():
+            for change in step.changes:
+                yield f"{change.path}: {difference(change, plan)}"
         case SetPermissions():
             yield f"permissions: {_list(list(step.before), list(step.after))}"
-        case CreateJob() | DeleteJob() | RestartJob():
+        case CreateJob() | DeleteJob() | RestartJob() | DeletePolicy():
             pass
 
 
@@ -65,6 +89,10 @@ def name(step: Step) -> str:
             return f"{step.after.get('name', step.key)}, job {step.job_id}"
         case DeleteJob():
             return f"{step.before.get('name', step.key)}, job {step.job_id}"
+        case SetPolicy():
+            return f"{step.after.get('name', step.key)}, {'a new policy' if step.before is None else 'a policy'}"
+        case DeletePolicy():
+            return f"{step.before.get('name', step.key)}, a policy"
         case SetPermissions() | RestartJob():
             return "a new job" if step.job_id is None else f"job {step.job_id}"
 

@@ -110,7 +110,29 @@ class RestartJob:
     action: Literal["restart"] = "restart"
 
 
-Step = CreateJob | ResetJob | DeleteJob | SetPermissions | RestartJob
+@dataclass(frozen=True)
+class SetPolicy:
+    """A cluster policy that is created (`before` is None) or changed. `before` has its `policy_id`."""
+
+    key: str
+    before: Settings | None
+    after: Settings
+    changes: tuple[Change, ...] = ()
+    reason: str = ""
+    action: Literal["set policy"] = "set policy"
+
+
+@dataclass(frozen=True)
+class DeletePolicy:
+    """A cluster policy that a deployment made and this one does not define."""
+
+    key: str
+    before: Settings
+    reason: str = ""
+    action: Literal["delete policy"] = "delete policy"
+
+
+Step = CreateJob | ResetJob | DeleteJob | SetPermissions | RestartJob | SetPolicy | DeletePolicy
 
 
 @dataclass(frozen=True)

@@ -26,15 +26,24 @@ from headway.core.plan import (
     SetPermissions,
     Step,
 )
-from headway.core.references import job_references, with_job_ids
+from headway.core.references import POLICY, job_references, with_job_ids
+from headway.core.steps import DeletePolicy, SetPolicy
 from headway.delivery import streaming
 from headway.delivery.calling import Caller
 from headway.delivery.journal import Journal
 from headway.delivery.locking import Hold
 from headway.delivery.observing import OWNER
+from headway.delivery.policies import delete_policy, set_policy
 from headway.delivery.target import Target
 
-PHASES = (("create", "reset", "adopt"), ("permissions",), ("restart",), ("delete",))
+PHASES = (
+    ("set policy",),
+    ("create", "reset", "adopt"),
+    ("permissions",),
+    ("restart",),
+    ("delete",),
+    ("delete policy",),
+)
 
 
 def journal_step(step: Step) -> JournalStep:
@@ -51,6 +60,10 @@ def journal_step(step: Step) -> JournalStep:
             return JournalStep("permissions", key, job_id, old, {PERMISSIONS: list(after)})
         case RestartJob(key, job_id):
             return JournalStep("restart", key, job_id, None, None)
+        case SetPolicy(key, before, after):
+            return JournalStep("set policy", key, None, before, after)
+        case DeletePolicy(key, before):
+            return JournalStep("delete policy", key, None, before, None)
 
 
 class Stopped(Exception):
@@ -192,6 +205,11 @@ def _forward(site: Site, number: int) -> None:
     site.may_write()
     site.journal.write("begun", number, message=_found_before(site, step))
     try:
+        if step.action in ("set policy", "delete policy"):
+            policy = _do_policy(site, step)
+            site.journal.note("done", number, message=policy)
+            site.target.emit(Progress(f"{step.action} {step.key.removeprefix(POLICY)} ({policy})"))
+            return
         job_id = _do(site, made, step, again, number)
     except HeadwayError as error:
         if error.code == "LOCK_LOST":
@@ -200,6 +218,15 @@ def _forward(site: Site, number: int) -> None:
         raise StepFailed(step, error) from error
     site.journal.note("done", number, job_id=job_id)
     site.target.emit(Progress(f"{step.action} {step.key} (job {job_id})"))
+
+
+def _do_policy(site: Site, step: JournalStep) -> str:
+    """The number of the policy that was set; the journal keeps it for the jobs that refer to it."""
+    if step.after is not None:
+        return set_policy(site.caller, step.key, step.before, step.after)
+    before = step.before or {}
+    delete_policy(site.caller, step.key, str(before["name"]))
+    return str(before["policy_id"])
 
 
 def _job_id(site: Site, step: JournalStep) -> int:
@@ -242,13 +269,17 @@ def _do(site: Site, made: Deployment, step: JournalStep, again: bool, number: in
             job_id = _job_id(site, step)
             restart(site, step.key, job_id, made.settings.get(step.key, {}), site.deployment().steps[number].message)
             return job_id
+        case "set policy" | "delete policy":
+            raise ValueError(f"{step.action} is no step of a job")
 
 
 def _with_numbers(site: Site, settings: Any) -> Any:
     """Settings with the numbers of the jobs that this deployment has created meanwhile."""
     if not job_references(settings):
         return settings
-    made = {step.key: step.job_id for step in site.deployment().steps if step.job_id is not None}
+    steps = site.deployment().steps
+    made: dict[str, int | str] = {step.key: step.job_id for step in steps if step.job_id is not None}
+    made |= {step.key: step.message for step in steps if step.action == "set policy" and step.status == "done"}
     return with_job_ids(settings, made)
 
 

@@ -3,9 +3,11 @@
 from headway.core.application import Application
 from headway.core.parity import Parity, Side, differences
 from headway.core.plan import desired
+from headway.core.policies import jobs_only
 from headway.core.references import with_job_ids
 from headway.core.release import Release
 from headway.delivery.observing import observe
+from headway.delivery.policies import observed_policies, policy_ids
 from headway.delivery.releasing import load_release
 from headway.delivery.target import Target
 
@@ -31,10 +33,11 @@ def _side(target: Target, app: Application, release: Release) -> Side:
     recorded = target.ledger.deployment(state.deployment).settings if state.deployment else {}
     observed = observe(target.connection, target.app, target.environment, state.jobs)
     stands = {job.key: job.settings for job in sorted(observed, key=lambda job: -job.job_id)}
+    ids: dict[str, int | str] = {**state.jobs, **policy_ids(observed_policies(target.connection, recorded), recorded)}
     return Side(
         environment=target.environment,
         definitions=app.jobs_in(target.environment),
         wanted=desired(app, release, target.environment),
-        recorded={key: with_job_ids(settings, state.jobs) for key, settings in recorded.items()},
+        recorded={key: with_job_ids(settings, ids) for key, settings in jobs_only(recorded).items()},
         observed=stands,
     )

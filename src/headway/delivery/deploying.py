@@ -8,6 +8,7 @@ from headway.core.errors import HeadwayError
 from headway.core.events import Planned
 from headway.core.ledger import Deployment, EnvironmentState, Kind, following
 from headway.core.plan import PERMISSIONS, Plan, artifact_changes, desired, moved, orphans, plan_steps
+from headway.core.policies import desired_policies, jobs_only, policies_only, policy_steps
 from headway.core.references import with_job_ids
 from headway.core.release import Release
 from headway.core.rendering import as_text, summary
@@ -18,6 +19,7 @@ from headway.delivery.journal import Journal
 from headway.delivery.ledger import owner
 from headway.delivery.locking import Hold
 from headway.delivery.observing import observe
+from headway.delivery.policies import observed_policies, policy_ids
 from headway.delivery.publishing import publish
 from headway.delivery.releasing import require_kept
 from headway.delivery.steps import step
@@ -32,7 +34,11 @@ def make_plan(target: Target, release: Release | None, wanted: Mapping[str, Sett
     """The plan that brings the environment to `wanted` settings by job key. Reads only."""
     state = target.ledger.state()
     left = target.ledger.deployment(state.deployment).settings if state.deployment else {}
-    recorded = {key: with_job_ids(settings, state.jobs) for key, settings in left.items()}
+    policies = observed_policies(target.connection, left, wanted)
+    first, last = policy_steps(policies_only(wanted), policies, policies_only(left))
+    numbers = policy_ids(policies, left, wanted)
+    known: dict[str, int | str] = {**state.jobs, **numbers}
+    recorded = {key: with_job_ids(settings, known) for key, settings in jobs_only(left).items()}
     # Also those that the last deployment gave: where this one does not, they are taken back.
     permissions = {
         key: settings[PERMISSIONS]
@@ -40,8 +46,8 @@ def make_plan(target: Target, release: Release | None, wanted: Mapping[str, Sett
         if settings.get(PERMISSIONS) and key in wanted
     }
     observed = observe(target.connection, target.app, target.environment, state.jobs, permissions)
-    ids = {job.key: job.job_id for job in observed}
-    resolved = {key: with_job_ids(settings, ids) for key, settings in wanted.items()}
+    ids: dict[str, int | str] = {**{job.key: job.job_id for job in observed}, **numbers}
+    resolved = {key: with_job_ids(settings, ids) for key, settings in jobs_only(wanted).items()}
     undefined = tuple(key for key in state.adopted if key not in wanted)
     steps, unchanged = plan_steps(resolved, observed, recorded, state.jobs, undefined)
     return Plan(
@@ -50,7 +56,7 @@ def make_plan(target: Target, release: Release | None, wanted: Mapping[str, Sett
         version=str(release.version) if release else None,
         current=state.version,
         serial=state.serial,
-        steps=steps,
+        steps=(*first, *steps, *last),
         unchanged=unchanged,
         orphans=orphans(observed, state.jobs, undefined),
         artifacts=artifact_changes(state.artifacts, _digests(release)),
@@ -64,7 +70,13 @@ def _digests(release: Release | None) -> dict[str, str]:
 
 def plan_release(target: Target, release: Release) -> Plan:
     """The plan that brings the environment to a release."""
-    return make_plan(target, release, desired(target.app, release, target.environment))
+    return make_plan(target, release, everything(target, release))
+
+
+def everything(target: Target, release: Release) -> dict[str, Settings]:
+    """The settings that a release wants in the environment: of each job and of each cluster policy."""
+    jobs = desired(target.app, release, target.environment)
+    return {**desired_policies(target.app, release, target.environment), **jobs}
 
 
 def deploy(target: Target, release: Release) -> EnvironmentState:
@@ -73,7 +85,7 @@ def deploy(target: Target, release: Release) -> EnvironmentState:
         finish_interrupted(target, hold)
         examine(target.store, target.app, target.environment, target.connection, release, target.emit)
         bring_artifacts(target, release)
-        return change(target, release, desired(target.app, release, target.environment), hold)
+        return change(target, release, everything(target, release), hold)
 
 
 def bring(target: Target, release: Release) -> None:
@@ -89,7 +101,7 @@ def deploy_brought(target: Target, release: Release, approved: str | None = None
 
     Raise HeadwayError STATE_MOVED where that is not the plan any more; nothing was changed then.
     """
-    wanted = desired(target.app, release, target.environment)
+    wanted = everything(target, release)
     with target.ledger.locked(target.clock) as hold:
         finish_interrupted(target, hold)
         if approved is not None and make_plan(target, release, wanted).digest != approved:
@@ -270,8 +282,9 @@ def finish_interrupted(target: Target, hold: Hold, way: Way = "back") -> Deploym
 
 
 def _only_deletions_left(made: Deployment) -> bool:
-    begun = any(step.action == "delete" and step.status != "planned" for step in made.steps)
-    return begun and all(step.status == "done" for step in made.steps if step.action != "delete")
+    deletions = ("delete", "delete policy")
+    begun = any(step.action in deletions and step.status != "planned" for step in made.steps)
+    return begun and all(step.status == "done" for step in made.steps if step.action not in deletions)
 
 
 def resume(target: Target, way: Way = "forward") -> tuple[Deployment | None, EnvironmentState]:

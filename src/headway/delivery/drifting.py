@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from headway.adapters.databricks import missing, translated
 from headway.core.drift import Deviation, Drift, deviations
 from headway.core.errors import HeadwayError
+from headway.core.policies import jobs_only
 from headway.core.references import artifact_path
 from headway.core.release import Artifact, Release
 from headway.delivery.deploying import make_plan
@@ -22,7 +23,7 @@ def drift(target: Target) -> Drift:
     left = target.ledger.deployment(state.deployment).settings
     found = deviations(make_plan(target, release, left))
     broken = tuple(_artifacts(target, release)) if release else ()
-    return Drift(app, name, state.version, state.deployment, len(left), found + broken)
+    return Drift(app, name, state.version, state.deployment, len(jobs_only(left)), found + broken)
 
 
 def _artifacts(target: Target, release: Release) -> Iterator[Deviation]:

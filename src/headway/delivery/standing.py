@@ -4,10 +4,9 @@ from dataclasses import dataclass
 
 from headway.core.errors import HeadwayError
 from headway.core.ledger import EnvironmentState
-from headway.core.plan import plan_steps
+from headway.delivery.deploying import make_plan
 from headway.delivery.ledger import Ledger
 from headway.delivery.line import Line
-from headway.delivery.observing import observe
 
 
 @dataclass(frozen=True)
@@ -46,8 +45,7 @@ def _status(line: Line, name: str) -> EnvironmentStatus:
         return EnvironmentStatus(name, state, ())
     try:
         target = line.target(name)
-        observed = observe(target.connection, target.app, target.environment)
+        steps = make_plan(target, None, ledger.deployment(state.deployment).settings).steps
     except HeadwayError as error:
         return EnvironmentStatus(name, state, None, error.message)
-    steps, _ = plan_steps(ledger.deployment(state.deployment).settings, observed)
-    return EnvironmentStatus(name, state, tuple(step.key for step in steps))
+    return EnvironmentStatus(name, state, tuple(dict.fromkeys(step.key for step in steps)))

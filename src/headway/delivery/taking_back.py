@@ -1,13 +1,16 @@
 """Take a deployment back: every job as it stood before its first call, whatever was done, half done or not begun."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from headway.core.errors import HeadwayError
 from headway.core.events import Progress
 from headway.core.ledger import Deployment, JournalStep
 from headway.core.plan import PERMISSIONS, ObservedJob, differences
+from headway.core.policies import policy_changes
 from headway.delivery.applying import Site, only_tags_differ, restart
 from headway.delivery.observing import observe, read_permissions
+from headway.delivery.policies import delete_policy, observed_policies, set_policy, with_policy
 
 
 def take_back(site: Site) -> Deployment:
@@ -30,8 +33,9 @@ def take_back(site: Site) -> Deployment:
             problems[step.key] = error.message
             site.journal.note("not undone", number, message=error.message)
 
-    for actions in (("create", "reset", "adopt", "delete"), ("permissions",), ("restart",)):
-        begun = [n for n, s in enumerate(steps) if s.action in actions and s.status in ("begun", "done", "failed")]
+    # Policies stand as they were before the jobs that go by them do, and those that were created go last.
+    for phase in (_policies_back, _jobs, _permissions, _restarts, _created_policies):
+        begun = [n for n, s in enumerate(steps) if phase(s) and s.status in ("begun", "done", "failed")]
         site.all([n for n in begun if steps[n].key not in problems], undo)
     if not problems:
         return site.journal.end("rolled back")
@@ -42,6 +46,26 @@ def take_back(site: Site) -> Deployment:
         reason="; ".join(f"{key}: {why}" for key, why in sorted(problems.items())),
         standing=standing(site, ended),
     )
+
+
+def _policies_back(step: JournalStep) -> bool:
+    return step.action in ("set policy", "delete policy") and step.before is not None
+
+
+def _created_policies(step: JournalStep) -> bool:
+    return step.action == "set policy" and step.before is None
+
+
+def _jobs(step: JournalStep) -> bool:
+    return step.action in ("create", "reset", "adopt", "delete")
+
+
+def _permissions(step: JournalStep) -> bool:
+    return step.action == "permissions"
+
+
+def _restarts(step: JournalStep) -> bool:
+    return step.action == "restart"
 
 
 def _there(site: Site) -> dict[str, list[ObservedJob]]:
@@ -65,13 +89,43 @@ def _undo(site: Site, number: int, step: JournalStep, there: list[ObservedJob]) 
             return bool(there)
         case "permissions":
             return _undo_permissions(site, number, step, there)
+        case "set policy" | "delete policy":
+            return _undo_policy(site, number, step)
         case "restart":
             return _undo_restart(site, number, step, there)
     return _undo_settings(site, number, step, there)
 
 
+def _undo_policy(site: Site, number: int, step: JournalStep) -> bool:
+    """A policy that was deleted and comes back has another number; the journal says which."""
+    present = observed_policies(site.target.connection, {step.key: step.before or step.after or {}})
+    names = [str(settings["name"]) for settings in (step.after, step.before) if settings]
+    there = next((present[name] for name in names if name in present), None)
+    if step.before is None:
+        site.journal.write("undoing", number)
+        gone = delete_policy(site.caller, step.key, names[0])
+        site.journal.note("undone", number)
+        return gone
+    if there is not None and not policy_changes(there, step.before):
+        site.journal.note("undone", number, message=str(there["policy_id"]))
+        return False
+    site.journal.write("undoing", number)
+    policy = set_policy(site.caller, step.key, there, step.before)
+    site.journal.note("undone", number, message=policy)
+    return True
+
+
+def _policy_numbers(site: Site) -> dict[str, str]:
+    """The new number of each policy that was deleted and brought back, by its old one."""
+    return {
+        str(step.before["policy_id"]): step.message
+        for step in site.deployment().steps
+        if step.action == "delete policy" and step.before and step.status == "taken back" and step.message
+    }
+
+
 def _undo_settings(site: Site, number: int, step: JournalStep, there: list[ObservedJob]) -> bool:
-    before = step.before or {}
+    before: Mapping[str, Any] = with_policy(dict(step.before or {}), _policy_numbers(site))
     job = next((job for job in there if job.job_id == step.job_id), None)
     # A job that was deleted and brought back has another number.
     recreated = there[0] if job is None and there else None

@@ -12,7 +12,18 @@ from headway.core.fields import is_secret, redacted
 from headway.core.rendering import summary
 from headway.core.shapes import Group, groups, name
 from headway.core.shapes import text as one_line
-from headway.core.steps import ArtifactChange, CreateJob, DeleteJob, Orphan, Plan, ResetJob, RestartJob, SetPermissions
+from headway.core.steps import (
+    ArtifactChange,
+    CreateJob,
+    DeleteJob,
+    DeletePolicy,
+    Orphan,
+    Plan,
+    ResetJob,
+    RestartJob,
+    SetPermissions,
+    SetPolicy,
+)
 from headway.core.steps import Step as PlanStep
 
 WORDS = {
@@ -22,6 +33,8 @@ WORDS = {
     "permissions": "Permit anew",
     "restart": "Restart",
     "delete": "Delete",
+    "set policy": "Set policy",
+    "delete policy": "Delete policy",
 }
 HIDDEN = "a secret value (not shown)"
 
@@ -100,7 +113,7 @@ def _together(group: Group, plan: Plan) -> Together:
 
 
 def _fields(step: PlanStep) -> tuple[Field, ...]:
-    if isinstance(step, ResetJob):
+    if isinstance(step, ResetJob | SetPolicy):
         return tuple(
             Field(
                 change.path,
@@ -119,9 +132,11 @@ def _settings(step: PlanStep) -> Mapping[str, Any] | None:
     match step:
         case CreateJob():
             return _hidden(step.after)
-        case DeleteJob():
+        case SetPolicy() if step.before is None:
+            return _hidden(step.after)
+        case DeleteJob() | DeletePolicy():
             return _hidden(step.before)
-        case ResetJob() | SetPermissions() | RestartJob():
+        case ResetJob() | SetPermissions() | RestartJob() | SetPolicy():
             return None
 
 
