@@ -37,7 +37,8 @@ class RealWorkspace:
 def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealWorkspace]:
     """A workspace in a process of its own."""
     data = tmp_path_factory.mktemp("contract")
-    status: Status = start(WorkspaceSettings(data=data, port=0, allow_download=("127.0.0.1",), standby=1))
+    local = ("127.0.0.1",)
+    status: Status = start(WorkspaceSettings(data=data, port=0, allow_download=local, allow_git=local, standby=1))
     assert status.url is not None
     assert status.token_file is not None
     yield RealWorkspace(status.url, status.token_file.read_text(), installed_spark().key)

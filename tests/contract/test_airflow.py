@@ -7,6 +7,7 @@ import pytest
 from databricks.sdk import WorkspaceClient
 
 from contract.conftest import RealWorkspace, every_client
+from support.git_server import git_server
 
 PROGRAM = (
     "import sys\nfrom pyspark.sql import SparkSession\n"
@@ -15,7 +16,7 @@ PROGRAM = (
 
 
 def operators_do_whole_jobs(real: RealWorkspace, tmp_path: Path) -> None:
-    """Create, reset, run and submit."""
+    """Create, reset, run and submit; check out, pull and delete a repo."""
     sdk = WorkspaceClient(host=real.url, token=real.token, auth_type="pat")
     with sdk.dbfs.open("/airflow/count.py", write=True, overwrite=True) as target:
         target.write(PROGRAM.encode())
@@ -26,19 +27,32 @@ def operators_do_whole_jobs(real: RealWorkspace, tmp_path: Path) -> None:
         "port": int(real.url.rpartition(":")[2]),
         "password": real.token,
     }
-    said = real.program(
-        "airflow",
-        "airflow_operators.py",
-        real.spark_version,
-        "dbfs:/airflow/count.py",
-        "",
-        cwd=tmp_path,
-        AIRFLOW_HOME=str(tmp_path / "airflow"),
-        AIRFLOW_CONN_DATABRICKS_DEFAULT=json.dumps(connection),
-    )
+    with git_server(tmp_path / "origins") as git:
+        origin = git.origin("sources")
+        origin.commit({"a.txt": "one"})
+        origin.git("checkout", "--quiet", "-b", "next")
+        head = origin.commit({"a.txt": "two"})
+        said = real.program(
+            "airflow",
+            "airflow_operators.py",
+            real.spark_version,
+            "dbfs:/airflow/count.py",
+            f"{git.url}/sources.git",
+            cwd=tmp_path,
+            AIRFLOW_HOME=str(tmp_path / "airflow"),
+            AIRFLOW_CONN_DATABRICKS_DEFAULT=json.dumps(connection),
+        )
     told = json.loads(said.splitlines()[-1])
     page = told.pop("page")
-    assert told == {"same_job": True, "run_now": "SUCCESS", "submitted": "SUCCESS", "output": "rows 3"}
+    assert told == {
+        "same_job": True,
+        "run_now": "SUCCESS",
+        "submitted": "SUCCESS",
+        "output": "rows 3",
+        "repo": True,
+        "head": head,
+        "left": None,
+    }
     assert page.startswith(real.url)
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from headway.workspace.runtime.tasks import PythonFileTask, TaskOutcome, WheelTask
+from headway.workspace.runtime.libraries import Installed
+from headway.workspace.runtime.tasks import JarTask, LocalLibrary, PythonFileTask, TaskOutcome, WheelTask
 from spark.conftest import Runner
 from support.served_workspace import until
 
@@ -143,3 +144,28 @@ dbutils.notebook.exit(",".join(sorted(os.listdir("/dbfs/shared-place"))))
     assert outcome.notebook_result == "c.txt,new,numbers", run.log
     assert (run.driver.spec.roots.dbfs / "shared-place" / "c.txt").read_text() == "by python"
     assert "outside" in run.notebook("dbutils.fs.ls('dbfs:/../..')").error
+
+
+def test_what_is_installed_on_a_driver_is_there_for_all_that_begins_afterwards(
+    run: Runner, wheel: Callable[[str], Path], jars: dict[int, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("_libraries", ()), ("_installed", Installed())):  # the driver is shared: put back at the end
+        monkeypatch.setattr(run.driver, name, value)
+    run.driver.install([LocalLibrary("whl", wheel("six66")), LocalLibrary("jar", jars[200])])
+    assert run.python("import tool; print(tool.say())").state == "SUCCESS", run.log
+    assert run.log.strip() == "six66"
+    # A run's own version comes before it.
+    path = run.folder / "own.py"
+    path.write_text("import tool; print(tool.say())")
+    assert run(PythonFileTask(path), wheel("own")).state == "SUCCESS"
+    assert run.log.strip() == "own"
+    assert run(JarTask("demo.Main")).state == "SUCCESS"
+    assert "answer 603 600" in run.log
+    context_id = run.driver.create_context()
+    assert run.driver.execute(context_id, "PYTHON", "import tool; print(tool.say())").text.strip() == "six66"
+    run.driver.destroy_context(context_id)
+    broken = run.folder / "broken-1.0-py3-none-any.whl"
+    broken.write_text("no zip")
+    with pytest.raises(ValueError, match=r"broken-1.0-py3-none-any.whl is not a zip archive"):
+        run.driver.install([LocalLibrary("whl", broken)])
+    assert run.python("import tool; print(tool.say())").state == "SUCCESS"

@@ -16,6 +16,7 @@ from headway.workspace.auth import Tokens, ensure_admin_token
 from headway.workspace.catalogue import NODE_TYPES, Catalogue
 from headway.workspace.engine.timers import Timers
 from headway.workspace.http import Endpoint
+from headway.workspace.runtime.libraries import library_name
 from headway.workspace.runtime.tasks import (
     ApiAccess,
     CommandOutcome,
@@ -52,6 +53,7 @@ class FunctionDriver:
         self.fleet, self.folder = fleet, folder
         self.alive = True
         self.tainted = False
+        self.libraries: tuple[Library, ...] = ()
         self.outcomes: dict[str, TaskOutcome] = {}
         self._cancels: dict[str, threading.Event] = {}
         self._contexts: dict[str, threading.Event] = {}
@@ -83,6 +85,13 @@ class FunctionDriver:
     def cancel(self, run_id: str) -> None:
         """End a run."""
         self._cancels.setdefault(run_id, threading.Event()).set()
+
+    def install(self, libraries: Sequence[Library]) -> None:
+        """For all that it runs, unless one of them is broken."""
+        for library in libraries:
+            if library_name(library) in self.fleet.broken:
+                raise ValueError(self.fleet.broken[library_name(library)])
+        self.libraries = tuple(dict.fromkeys((*self.libraries, *libraries)))
 
     def create_context(
         self,
@@ -119,7 +128,7 @@ def echo(language: ContextLanguage, code: str, canceled: threading.Event) -> Com
 
 @dataclass
 class FunctionFleet:
-    """Makes such drivers. `acts` are functions by task key."""
+    """Makes such drivers. `acts` are functions by task key; `broken` are libraries that do not install, and why."""
 
     acts: dict[str, Act] = field(default_factory=dict)
     command: Command = echo
@@ -128,6 +137,7 @@ class FunctionFleet:
     live: list[FunctionDriver] = field(default_factory=list)
     left: dict[Path, FunctionDriver] = field(default_factory=dict)
     refuse: DriverFailed | None = None
+    broken: dict[str, str] = field(default_factory=dict)
 
     def open(self) -> None:
         """Nothing is kept warm."""

@@ -126,8 +126,8 @@ NEEDS: Mapping[str, Need] = {
         for method in ("GET", "HEAD", "PUT", "POST", "DELETE")
     },
     "GET /repos/{repo_id}": Need("repos", "repo_id", "CAN_READ"),
-    "PATCH /repos/{repo_id}": Need("repos", "repo_id", "CAN_EDIT"),
-    "DELETE /repos/{repo_id}": Need("repos", "repo_id", "CAN_MANAGE"),
+    **{f"PATCH {path}": Need("repos", "repo_id", "CAN_EDIT") for path in ("/repos/{repo_id}", "/repos//{repo_id}")},
+    **{f"DELETE {path}": Need("repos", "repo_id", "CAN_MANAGE") for path in ("/repos/{repo_id}", "/repos//{repo_id}")},
     "GET /workspace/get-status": _READ,
     "GET /workspace/export": _READ,
     "GET /workspace/list": _READ,

@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -42,6 +42,7 @@ from headway.workspace.runtime.history import HistoryServer
 from headway.workspace.runtime.leftovers import end_leftovers
 from headway.workspace.runtime.tasks import ApiAccess, FileRoots
 from headway.workspace.services.clusters.log_delivery import LogDelivery
+from headway.workspace.services.clusters.model import Cluster
 from headway.workspace.services.clusters.planning import Planning
 from headway.workspace.services.clusters.routes import ClusterRoutes
 from headway.workspace.services.clusters.store import ClusterStore
@@ -66,6 +67,9 @@ from headway.workspace.services.jobs.routes import JobRoutes
 from headway.workspace.services.jobs.run_routes import RunRoutes
 from headway.workspace.services.jobs.run_store import RunStore
 from headway.workspace.services.jobs.store import JobStore
+from headway.workspace.services.libraries.cluster_routes import ClusterLibraryRoutes
+from headway.workspace.services.libraries.cluster_store import ClusterLibraryStore
+from headway.workspace.services.libraries.installing import ClusterLibraries
 from headway.workspace.services.libraries.routes import LibraryRoutes
 from headway.workspace.services.libraries.store import LibraryStore
 from headway.workspace.services.mlflow.routes import TrackingRoutes
@@ -139,6 +143,14 @@ class Workspace:
         self.watcher, self.history = Watcher(self.clusters), history
         self.contexts = Contexts(self.clusters, ContextAccess(self.tokens, base_url))
         self.clusters.on_ended(self.contexts.driver_ended)
+        self.libraries = ClusterLibraries(
+            ClusterLibraryStore(database),
+            self.clusters,
+            self._local_file,
+            lambda cluster_id: self._variables(clusters.get(cluster_id)),
+            lambda cluster_id: catalogue.runtime(self.clusters.spec(cluster_id).get("spark_version")).scala,
+        )
+        self.clusters.on_started(self.libraries.driver_started)
         self.warehouses, self.statements = WarehouseStore(database), Statements(self.clusters)
         place = cluster_places(clusters, settings.data / "cluster-logs")
         self.log_delivery = LogDelivery(clusters, self._folder)
@@ -243,7 +255,15 @@ class Workspace:
                 job_routes.checked,
                 self.secrets.redactor,
             ),
-            LibraryRoutes(libraries, drafts, settings.allow_download, self._place_in_dbfs, self._remove_from_dbfs),
+            LibraryRoutes(
+                libraries,
+                drafts,
+                settings.allow_download,
+                self._place_in_dbfs,
+                self._remove_from_dbfs,
+                self.libraries,
+            ),
+            ClusterLibraryRoutes(self.libraries),
             IdentityRoutes(self.identity),
             OAuthRoutes(self.identity, self.tokens),
             DestinationRoutes(destinations, self._check_webhook),
@@ -287,6 +307,10 @@ class Workspace:
             self.history.close()
         self.fleet.close()
         self.dbfs.close()
+
+    def _variables(self, cluster: Cluster) -> Mapping[str, str]:
+        """A cluster's environment variables, with the secrets that they name. Raise ApiError."""
+        return self.secrets.reveal(cluster.spec.get("spark_env_vars") or {}, cluster.creator, None)[0]
 
     def _check_webhook(self, url: str) -> None:
         check_url(url, self.settings.allow_webhook, "--allow-webhook")

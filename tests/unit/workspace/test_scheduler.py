@@ -272,3 +272,30 @@ def test_a_trigger_that_cannot_be_is_refused_with_its_reason(settings: dict[str,
     with pytest.raises(ApiError) as caught:
         trigger_of(settings)
     assert message in caught.value.message
+
+
+def test_a_job_without_a_trigger_that_loses_or_gets_one_is_read_again_and_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    here = world("2026-01-01T00:00:00")
+    scheduler = here.scheduler()
+    read: list[int] = []
+    job = here.job
+
+    def reading(job_id: int) -> Job:
+        read.append(job_id)
+        # Whoever takes the trigger away meanwhile is told that this job is being looked at, and does not pass by.
+        assert job_id in scheduler._known
+        return job(job_id)
+
+    monkeypatch.setattr(here, "job", reading)
+    scheduler.changed(1, here.jobs[1].settings)
+    assert read == []
+    here.jobs[1].settings = {"schedule": schedule("0 0 1 * * ?")}
+    scheduler.changed(1, here.jobs[1].settings)
+    assert scheduler.next_ms(1) is not None
+    here.jobs[1].settings = {}
+    scheduler.changed(1, {})
+    assert scheduler.next_ms(1) is None
+    scheduler.changed(1, {})
+    assert read == [1, 1]

@@ -10,11 +10,12 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from headway.workspace.runtime import launch, messages
+from headway.workspace.runtime import libraries as installing
 from headway.workspace.runtime.adopted import UNKNOWN_STATUS, AdoptedProcess, DriverProcess, end_group
 from headway.workspace.runtime.hostjar import make_folders, prepare
 from headway.workspace.runtime.submitting import Submissions
@@ -49,6 +50,9 @@ class Driver:
         self.folder = spec.folder
         self.tainted = False
         self.session_settings: Mapping[str, str] = {}
+        self._libraries: tuple[Library, ...] = ()
+        self._installed = installing.Installed()
+        self._installing = threading.Lock()
         self.spark_version: str = said["spark"]
         self.application_id: str = said["application"]
         self._cache = cache
@@ -204,6 +208,14 @@ class Driver:
             self._lease.close()
             shutil.rmtree(self.folder / "tmp", ignore_errors=True)
 
+    def install(self, libraries: Sequence[Library]) -> None:
+        """Give these to every run and context that begins from now on, beside those that it has. Raise ValueError that
+        names the one that cannot be, and why: then nothing has changed."""
+        with self._installing:
+            wanted = tuple(dict.fromkeys((*self._libraries, *libraries)))
+            self._installed = installing.install(wanted, self.spec.runtime, self._cache)
+            self._libraries = wanted
+
     def create_context(
         self,
         libraries: tuple[Library, ...] = (),
@@ -241,7 +253,7 @@ class Driver:
         self.cancel(context_id)
 
     def _place(self) -> messages.Place:
-        return messages.Place(self.spec, self.folder, self.session_settings, self._cache)
+        return messages.Place(self.spec, self.folder, self.session_settings, self._cache, self._installed)
 
     def _connect(self) -> socket.socket:
         try:

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -32,18 +32,25 @@ Message = dict[str, Any]
 
 @dataclass(frozen=True)
 class Place:
-    """The driver that is asked: its spec, its folder, the settings of its sessions; and the cache of libraries."""
+    """The driver that is asked: its spec, its folder, the settings of its sessions; the cache of libraries, and what is
+    installed on the driver for all that it runs."""
 
     spec: DriverSpec
     folder: Path
     settings: Mapping[str, str]
     cache: Path
+    installed: Installed
+
+    def with_own(self, libraries: Sequence[Library]) -> Installed:
+        """What a run gets: libraries of its own first, then the driver's. Raise ValueError."""
+        own, all_have = install(libraries, self.spec.runtime, self.cache), self.installed
+        return Installed((*own.jars, *all_have.jars), (*own.python_path, *all_have.python_path))
 
 
 def task(request: TaskRequest, place: Place) -> Message:
     """A task's run. Raise ValueError where a library cannot be used."""
     asked = request.task
-    installed = install(request.libraries, place.spec.runtime, place.cache)
+    installed = place.with_own(request.libraries)
     common = _common(request.run_id, request.log, installed, place)
     match asked:
         case JarTask():
@@ -77,7 +84,7 @@ def context(
     place: Place,
 ) -> Message:
     """A context's start. Raise ValueError where a library cannot be used."""
-    installed = install(libraries, place.spec.runtime, place.cache)
+    installed = place.with_own(libraries)
     python = _python(context_id, log, installed, told, api, place) | {"kind": "repl", "path": "/"}
     return {"op": "context", "python": python, **_common(context_id, log, installed, place)}
 

@@ -3,14 +3,15 @@
 import hashlib
 import uuid
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from headway.workspace.errors import invalid, malformed, not_implemented
+from headway.workspace.errors import invalid, malformed
 from headway.workspace.http import Call, Data, Endpoint, number, text
 from headway.workspace.paths import normalised
 from headway.workspace.services.libraries.download import pull
+from headway.workspace.services.libraries.installing import ClusterLibraries
 from headway.workspace.services.libraries.model import Library, type_of
 from headway.workspace.services.libraries.store import LibraryStore, name_conflict
 
@@ -18,7 +19,8 @@ FOLDER = "/FileStore/jars"
 
 
 class LibraryRoutes:
-    """The routes. `place` puts a local file at a DBFS path; `remove` takes one away."""
+    """The routes. `place` puts a local file at a DBFS path; `remove` takes one away. `clusters` has the libraries of
+    clusters."""
 
     def __init__(
         self,
@@ -27,9 +29,10 @@ class LibraryRoutes:
         allowed: Sequence[str],
         place: Callable[[Path, str], None],
         remove: Callable[[str], None],
+        clusters: ClusterLibraries,
     ) -> None:
         self._store, self._drafts, self._allowed = store, drafts, allowed
-        self._place, self._remove = place, remove
+        self._place, self._remove, self._clusters = place, remove, clusters
 
     def endpoints(self) -> Sequence[Endpoint]:
         """What is served."""
@@ -103,15 +106,17 @@ class LibraryRoutes:
             "files": [library.file.rpartition("/")[2]],
             "sha256": library.sha256,
             "attachAllClusters": False,
-            "statuses": [],
+            "statuses": self._clusters.where(_entry(library)),
         }
 
     def _get(self, call: Call) -> Library:
         return self._store.get(number(call.data, "libraryId"))
 
     def attach(self, call: Call) -> Data:
-        """Refused: there are no all-purpose clusters to attach to."""
-        raise not_implemented("POST /api/1.2/libraries/attach: this workspace has no all-purpose clusters yet")
+        """Install it on a cluster."""
+        library = self._get(call)
+        self._clusters.install(text(call.data, "clusterId"), [_entry(library)])
+        return {"id": str(library.library_id)}
 
     def delete(self, call: Call) -> Data:
         """Remove it and its file."""
@@ -119,3 +124,8 @@ class LibraryRoutes:
         self._store.remove(library.library_id)
         self._remove(library.file)
         return {"id": str(library.library_id)}
+
+
+def _entry(library: Library) -> Mapping[str, Any]:
+    """The same as a library of API 2.0."""
+    return {library.file.rpartition(".")[2].lower(): library.file}

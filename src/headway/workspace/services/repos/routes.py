@@ -89,6 +89,9 @@ class RepoRoutes:
             Endpoint("GET", "/repos/{repo_id}", self.get),
             Endpoint("PATCH", "/repos/{repo_id}", self.update),
             Endpoint("DELETE", "/repos/{repo_id}", self.delete),
+            # as Airflow's provider asks
+            Endpoint("PATCH", "/repos//{repo_id}", self.update),
+            Endpoint("DELETE", "/repos//{repo_id}", self.delete),
         ]
 
     def create(self, call: Call) -> Data:
