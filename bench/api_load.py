@@ -21,11 +21,10 @@ from sqlalchemy import insert
 from bench.load import Generator, Load, request
 from bench.rows import Row
 from headway.workspace.database import open_database, runs
-from headway.workspace.process import start, stop
-from headway.workspace.settings import WorkspaceSettings
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from clients.environments import environment
+from support.served_process import serving_apart
 
 SIZES = (10, 10_000, 100_000)
 CONNECTIONS = (1, 16, 64)
@@ -126,8 +125,8 @@ def fill(folder: Path, size: int) -> int:
     engine = open_database(folder / "workspace.db")
     common = {
         "creator": "bench", "parameters": {}, "trigger": "ONE_TIME", "life_cycle_state": "TERMINATED",
-        "result_state": "SUCCESS", "state_message": "", "created_ms": 1, "started_ms": 2, "ended_ms": 3, "output": {},
-        "job_id": 1, "details": {},
+        "result_state": "SUCCESS", "state_message": "", "output": {},
+        "job_id": 1, "details": {}, **dict.fromkeys(("created_ms", "started_ms", "ended_ms"), int(time.time() * 1000)),
     }  # fmt: skip
     names = ("job_id", "name", "creator", "created_ms", "settings")
     columns = f"({', '.join(names)}) values (?, ?, ?, ?, ?)"
@@ -150,15 +149,12 @@ def fill(folder: Path, size: int) -> int:
 def _ours(folder: Path, size: int) -> Iterator[Server]:
     folder.mkdir()
     run_id = fill(folder, size)
-    status = start(WorkspaceSettings(data=folder, port=0, standby=0))
-    assert status.url is not None
-    assert status.token_file is not None
-    token, port = status.token_file.read_text(), int(status.url.rpartition(":")[2])
     ids = [1 + number * 7919 % size for number in range(200)]
     files = "/api/2.0/workspace-files/import-file/Shared"
-    try:
+    with serving_apart(folder) as place:
+        token = place.token
         yield Server(
-            port,
+            int(place.url.rpartition(":")[2]),
             {
                 "jobs/get": [request("GET", f"/api/2.2/jobs/get?job_id={n}", token) for n in ids],
                 "jobs/list": [request("GET", "/api/2.2/jobs/list?limit=10", token)],
@@ -172,8 +168,6 @@ def _ours(folder: Path, size: int) -> Iterator[Server]:
                 ],
             },
         )
-    finally:
-        stop(folder)
 
 
 @contextmanager
