@@ -26,6 +26,7 @@ from headway.cli import (
     workspace,
 )
 from headway.cli.demo import command as demo
+from headway.cli.demo import example
 from headway.cli.output import Format, progress_console, show_error
 from headway.core.errors import HeadwayError
 
@@ -68,6 +69,7 @@ collecting.register(app)
 signing.register(app)
 line.register(app)
 demo.register(app)
+example.register(app)
 serve.register(app)
 report.register(app)
 app.add_typer(ci.app_group, name="app", rich_help_panel=serve.PANEL)
