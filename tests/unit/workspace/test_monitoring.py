@@ -75,7 +75,7 @@ def test_all_of_an_application_that_names_its_run_is_of_that_run() -> None:
     for line in RECORDED.read_text().replace('"spark.job.tags":"run-1', '"spark.job.tags":"x').splitlines():
         log.feed(line)
     assert log.driver_runs() == {"13-0"}
-    assert (log.of("13-0")["jobs"], log.of("13-0")["tasks"]) == (4, 11)
+    assert (log.of("13-0")["jobs"], log.of("13-0")["tasks"]) == (5, 14)
 
 
 def test_a_log_is_read_as_it_grows_and_after_it_is_renamed(tmp_path: Path) -> None:

@@ -65,8 +65,8 @@ def install(
 
 
 def remove(named: str, cache: Path) -> Runtime:
-    """Remove an installed runtime, its options and what was made ready for it. Raise HeadwayError RUNTIME_NOT_INSTALLED, RUNTIME_BUILT_IN,
-    RUNTIME_IN_USE."""
+    """Remove an installed runtime, its options and what was made ready for it. Raise HeadwayError
+    RUNTIME_NOT_INSTALLED, RUNTIME_BUILT_IN, RUNTIME_IN_USE."""
     known = installed(cache)
     line = find_line(named)
     runtime = known.get(line.key if line else named)
