@@ -35,7 +35,7 @@ LEADS_TO = {
 }
 
 
-@pytest.mark.parametrize(("state", "to"), itertools.product(MOVES, MOVES))
+@pytest.mark.parametrize(("state", "to"), list(itertools.product(MOVES, MOVES)))
 def test_a_cluster_goes_only_where_it_may(state: str, to: str) -> None:
     legal = {
         ("PENDING", "RUNNING"),
@@ -186,7 +186,7 @@ class Supervised:
 def test_no_order_of_requests_leads_a_cluster_astray_or_leaves_a_driver_behind(tmp_path: Path) -> None:
     store = ClusterStore(open_database(tmp_path / "db"))
     chance = random.Random(7)
-    for number in range(25):
+    for number in range(15):
         found = Supervised(tmp_path, number, store)
         for _ in range(8):
             with contextlib.suppress(ApiError):  # not in this state
