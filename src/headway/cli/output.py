@@ -34,7 +34,7 @@ Root = Annotated[
 
 
 def _console(stderr: bool) -> Console:
-    """Of a terminal's width, where there is one: what goes to a file or to another program is neither wrapped nor cut."""
+    """As wide as its terminal; what goes to a file or to another program is neither wrapped nor cut."""
     console = Console(stderr=stderr, highlight=False, soft_wrap=True)
     if not console.is_terminal:
         console.width = _UNBOUNDED
