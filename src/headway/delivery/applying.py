@@ -91,8 +91,7 @@ class Site:
 
     def all(self, numbers: Sequence[int], act: Callable[[int], None]) -> None:
         """Act on each of these steps, many at once. After the first failure no further one begins. Raise what was
-        raised
-        first, Stopped where that was asked for."""
+        raised first, Stopped where that was asked for."""
         failed: list[BaseException] = []
 
         def guarded(number: int) -> None:
@@ -241,8 +240,7 @@ def _job_id(site: Site, step: JournalStep) -> int:
 
 def _found_before(site: Site, step: JournalStep) -> str:
     """What a restart finds when it begins first: the runs that it drains. Kept in the journal, because afterwards
-    nobody
-    could tell that there were any."""
+    nobody could tell that there were any."""
     if step.action != "restart" or step.message or step.job_id is None:
         return step.message
     runs = streaming.active_runs(site.caller, _job_id(site, step))
@@ -291,8 +289,7 @@ def only_tags_differ(step: JournalStep) -> bool:
 
 def restart(site: Site, key: str, job_id: int, settings: Any, found: str) -> None:
     """Drain a stream, start it again, watch it. A stream that stood still (`found` is `was idle`) stays so, unless it
-    is
-    continuous. Raise HeadwayError."""
+    is continuous. Raise HeadwayError."""
     continuous = isinstance(settings.get("continuous"), dict) and settings["continuous"].get("pause_status") != "PAUSED"
     before = streaming.active_runs(site.caller, job_id)
     clock, emit = site.target.clock, site.target.emit

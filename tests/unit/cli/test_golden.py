@@ -74,7 +74,6 @@ class Shop:
         connection = Connection("http://workspace", "t", "TOKEN", client)
         monkeypatch.setattr(line, "connect", lambda *_: connection)
         monkeypatch.setattr(applying, "MOST", 1.0)  # one call after the other: the same order each time
-        monkeypatch.setenv("COLUMNS", "160")
         monkeypatch.setenv("NO_COLOR", "1")
         monkeypatch.chdir(self.root)
 
