@@ -13,8 +13,7 @@ INTERRUPTED = 130
 
 class Interrupts:
     """While a context of `gracefully` is open, SIGINT and SIGTERM only ask; a second one ends the process at once, as
-    a kill
-    does: what it leaves is resumed like what a kill leaves. At other times they mean what they always mean."""
+    a kill does: what it leaves is resumed like what a kill leaves. At other times they mean what they always mean."""
 
     @contextmanager
     def gracefully(self) -> Iterator[Callable[[], bool]]:

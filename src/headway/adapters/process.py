@@ -117,7 +117,8 @@ def _shown(command: Sequence[str] | str) -> str:
 def _chunks(
     process: "subprocess.Popen[bytes]", deadline: float | None, supervision: Supervision | None
 ) -> Iterator[bytes | None]:
-    """What the process prints, as it comes; None when the deadline has passed."""
+    """What the process prints, as it comes; None when the deadline has passed. It ends with the process, though
+    something that it left behind (a daemon) still holds its output."""
     assert process.stdout is not None  # noqa: S101  (it was asked for)
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
@@ -131,27 +132,31 @@ def _chunks(
                 if reason is not None:
                     what = _shown(process.args if isinstance(process.args, str) else list(process.args))  # type: ignore[arg-type]
                     raise HeadwayError("STEP_HALTED", what=what, reason=reason)
-                wait = _LOOK_SECONDS if wait is None else min(wait, _LOOK_SECONDS)
+            wait = _LOOK_SECONDS if wait is None else min(wait, _LOOK_SECONDS)
+            ended = process.poll() is not None  # asked before the look: what it printed at its end is there by then
             if selector.select(wait):
                 data = os.read(process.stdout.fileno(), 1 << 16)
                 if not data:
                     return
                 yield data
+            elif ended:
+                return
 
 
 def end_all_with(variable: str, value: str) -> int:
     """Kill every process of this user that was started with that environment variable, and what it had started: those
     that left their process group (daemons) too. Return how many. Nothing is done where there is no /proc."""
-    wanted, ended = f"{variable}={value}".encode(), 0
+    wanted = f"{variable}={value}".encode()
+    ended: set[int] = set()
     for _ in range(_SWEEPS):
         found = [pid for pid in _processes() if wanted in _environment(pid)]
         for pid in found:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
-                ended += 1
+                ended.add(pid)
         if not found:
             break
-    return ended
+    return len(ended)
 
 
 def _processes() -> list[int]:

@@ -260,8 +260,7 @@ def kept(before: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]
 
 def sendable(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings as they are sent to create or reset: without what only a server says, and without `permissions`, which
-    go
-    another way."""
+    go another way."""
     return {
         key: value
         for key, value in settings.items()

@@ -81,8 +81,7 @@ class EnvironmentState:
 @dataclass(frozen=True)
 class JournalStep:
     """One step of a deployment, as it is known by now. `before` and `after` are whole settings; None where there is
-    no job
-    then. Of `permissions` they hold that one field; of `restart` neither."""
+    no job then. Of `permissions` they hold that one field; of `restart` neither."""
 
     action: Action
     key: str
@@ -96,8 +95,7 @@ class JournalStep:
 @dataclass(frozen=True)
 class Entry:
     """One line of a journal, never changed once it is written. `step` is the number of a step; None where the entry
-    is the
-    deployment's. A step's `begun` is written before its call, `done` or `failed` after it."""
+    is the deployment's. A step's `begun` is written before its call, `done` or `failed` after it."""
 
     event: Event
     at: str
@@ -113,9 +111,7 @@ class Deployment:
 
     `id` is a number that rises without gaps in its environment. `settings` are those of every job of the environment as
     this deployment leaves them. `direction` is `back` from when it is being taken back; `committed` from when every
-    step
-    but the ledger's own is done: then it is only ever finished.
-    """
+    step but the ledger's own is done: then it is only ever finished."""
 
     id: str
     app: str

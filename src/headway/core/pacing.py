@@ -28,7 +28,6 @@ class Window:
 
 def pause(attempt: int, retry_after: float | None, chance: float) -> float:
     """Seconds to wait before the next attempt (`attempt` 1 is the first that failed): what the server says, and never
-    less
-    than an exponential backoff, with jitter from `chance` in [0, 1)."""
+    less than an exponential backoff, with jitter from `chance` in [0, 1)."""
     backoff = min(LONGEST_PAUSE / 4, _FIRST_PAUSE * 2.0 ** (attempt - 1)) * (0.5 + chance / 2)
     return min(LONGEST_PAUSE, max(backoff, retry_after or 0.0))

@@ -61,8 +61,7 @@ TRIGGERS = ("schedule", "trigger", "continuous")
 
 def desired(app: Application, release: Release, environment: Environment) -> dict[str, Settings]:
     """The settings that each job should have: references resolved, prefix and tags added, the environment's pause
-    status
-    where the job says nothing of its own (as a bundle's `presets.trigger_pause_status`)."""
+    status where the job says nothing of its own (as a bundle's `presets.trigger_pause_status`)."""
     known = meanings(app, release, environment)
     result: dict[str, Settings] = {}
     for key, job in app.jobs_in(environment).items():
@@ -209,8 +208,7 @@ def streams(settings: Settings) -> bool:
 
 def differences(before: Settings, after: Settings) -> tuple[Change, ...]:
     """The fields that differ, by path, as `core.fields` weighs them. Permissions count only where `before` has them:
-    they
-    are read only where they are asked for."""
+    they are read only where they are asked for."""
     old, new = comparable(before), comparable(after)
     if PERMISSIONS not in before or PERMISSIONS not in after:
         old.pop(PERMISSIONS, None)
@@ -237,8 +235,7 @@ def artifact_changes(before: Mapping[str, str], after: Mapping[str, str]) -> tup
 
 def moved(planned: Plan, present: Plan) -> tuple[str, ...]:
     """What stands differently now than when `planned` was made, job by job and field by field; `present` is the plan
-    made
-    now for the same settings. Empty where the planned steps are exactly right still."""
+    made now for the same settings. Empty where the planned steps are exactly right still."""
     old, new = _by_key(planned), _by_key(present)
     told: list[str] = []
     for key in sorted({*old, *new}):

@@ -91,8 +91,7 @@ class Site:
 
     def all(self, numbers: Sequence[int], act: Callable[[int], None]) -> None:
         """Act on each of these steps, many at once. After the first failure no further one begins. Raise what was
-        raised
-        first, Stopped where that was asked for."""
+        raised first, Stopped where that was asked for."""
         failed: list[BaseException] = []
 
         def guarded(number: int) -> None:
@@ -241,8 +240,7 @@ def _job_id(site: Site, step: JournalStep) -> int:
 
 def _found_before(site: Site, step: JournalStep) -> str:
     """What a restart finds when it begins first: the runs that it drains. Kept in the journal, because afterwards
-    nobody
-    could tell that there were any."""
+    nobody could tell that there were any."""
     if step.action != "restart" or step.message or step.job_id is None:
         return step.message
     runs = streaming.active_runs(site.caller, _job_id(site, step))
@@ -252,11 +250,11 @@ def _found_before(site: Site, step: JournalStep) -> str:
 def _do(site: Site, made: Deployment, step: JournalStep, again: bool, number: int) -> int:
     match step.action:
         case "create":
-            return site.create(step.key, _with_numbers(site, step.after), look_first=again)
+            return site.create(step.key, numbered(site, step.after), look_first=again)
         case "adopt" if only_tags_differ(step):
             return site.tag(_job_id(site, step), (step.after or {})["tags"], step.key)
         case "reset" | "adopt":
-            return site.reset(_job_id(site, step), _with_numbers(site, step.after), step.key)
+            return site.reset(_job_id(site, step), numbered(site, step.after), step.key)
         case "permissions":
             job_id = _job_id(site, step)
             site.permit(job_id, (step.after or {})[PERMISSIONS], step.key)
@@ -273,7 +271,7 @@ def _do(site: Site, made: Deployment, step: JournalStep, again: bool, number: in
             raise ValueError(f"{step.action} is no step of a job")
 
 
-def _with_numbers(site: Site, settings: Any) -> Any:
+def numbered(site: Site, settings: Any) -> Any:
     """Settings with the numbers of the jobs that this deployment has created meanwhile."""
     if not job_references(settings):
         return settings
@@ -291,8 +289,7 @@ def only_tags_differ(step: JournalStep) -> bool:
 
 def restart(site: Site, key: str, job_id: int, settings: Any, found: str) -> None:
     """Drain a stream, start it again, watch it. A stream that stood still (`found` is `was idle`) stays so, unless it
-    is
-    continuous. Raise HeadwayError."""
+    is continuous. Raise HeadwayError."""
     continuous = isinstance(settings.get("continuous"), dict) and settings["continuous"].get("pause_status") != "PAUSED"
     before = streaming.active_runs(site.caller, job_id)
     clock, emit = site.target.clock, site.target.emit

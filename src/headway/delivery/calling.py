@@ -40,8 +40,7 @@ class Caller:
 
     def create(self, body: Mapping[str, Any], call: str, find: Callable[[], int | None]) -> int:
         """Create a job and return its id. Where it is not known whether the server acted, `find` looks for the job
-        before
-        it is created again. Raise HeadwayError."""
+        before it is created again. Raise HeadwayError."""
 
         def recover() -> dict[str, Any] | None:
             found = find()

@@ -93,8 +93,7 @@ class Ledger:
 
     def newest(self) -> str | None:
         """The number of the newest deployment; None before the first. Numbers have no gaps, so a few looks beyond the
-        one
-        that stands find it."""
+        one that stands find it."""
         number = int(self.state().deployment or 0)
         while self.store.head(f"{self._at(_id(number + 1))}.json") is not None:
             number += 1
@@ -112,8 +111,7 @@ class Ledger:
 
     def unfinished(self) -> list[Deployment]:
         """The deployment of a deployer that was killed, interrupted, or could not take it back. At most one: nobody
-        begins
-        another before it is finished."""
+        begins another before it is finished."""
         newest = self.newest()
         found = self.deployment(newest) if newest is not None else None
         return [found] if found is not None and not found.finished else []

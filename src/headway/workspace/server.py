@@ -74,6 +74,7 @@ from headway.workspace.services.libraries.routes import LibraryRoutes
 from headway.workspace.services.libraries.store import LibraryStore
 from headway.workspace.services.mlflow.routes import TrackingRoutes
 from headway.workspace.services.mlflow.store import TrackingStore
+from headway.workspace.services.monitoring.keeping import KeptMetrics
 from headway.workspace.services.monitoring.routes import MonitoringRoutes
 from headway.workspace.services.monitoring.uis import SparkUis
 from headway.workspace.services.notification_destinations.routes import DestinationRoutes
@@ -140,7 +141,7 @@ class Workspace:
         clusters = ClusterStore(database)
         plan = Planning(catalogue, roots, settings.data / "clusters", self.secrets.reveal)
         self.clusters = ClusterSupervisor(clusters, self.pools, plan, settings.data / "cluster-logs")
-        self.watcher, self.history = Watcher(self.clusters), history
+        self.watcher, self.history, self.metrics = Watcher(self.clusters), history, KeptMetrics(database)
         self.contexts = Contexts(self.clusters, ContextAccess(self.tokens, base_url))
         self.clusters.on_ended(self.contexts.driver_ended)
         self.libraries = ClusterLibraries(
@@ -155,7 +156,9 @@ class Workspace:
         place = cluster_places(clusters, settings.data / "cluster-logs")
         self.log_delivery = LogDelivery(clusters, self._folder)
         self.clusters.on_kept(self.log_delivery.ended)
-        uis = SparkUis(place, LiveDrivers(self.clusters), history)
+        drivers = LiveDrivers(self.clusters)
+        uis = SparkUis(place, drivers, history)
+        self.clusters.on_kept(self.metrics.ended)
         credentials = CredentialStore(database, Vault(key(settings.keys, "git")))
         checkouts = Checkouts(Remotes(settings.data / "git", settings.allow_git), credentials, drafts)
         git_sources = GitSources(self.files, checkouts)
@@ -187,7 +190,6 @@ class Workspace:
                 self.secrets.redactor,
                 lambda user, run_id: ApiAccess(base_url, self.tokens.mint_for_run(user, run_id)),
                 self.tokens.end_run,
-                self.secrets.reveal,
                 git_sources.checkout,
             ),
             settings.data / "runs",
@@ -236,7 +238,7 @@ class Workspace:
             SecretRoutes(self.secrets, self.identity.named),
             DbfsRoutes(self.dbfs),
             FilesRoutes(self.files),
-            ClusterRoutes(clusters, self.clusters, catalogue, governor.of_cluster),
+            ClusterRoutes(clusters, self.clusters, catalogue, governor.of_cluster, drivers),
             PolicyRoutes(policies),
             RepoRoutes(RepoStore(database), self.files, checkouts),
             CredentialRoutes(credentials),
@@ -269,7 +271,9 @@ class Workspace:
             DestinationRoutes(destinations, self._check_webhook),
             TokenRoutes(self.tokens, self.identity.named),
             TrackingRoutes(tracking, self._list_dbfs),
-            MonitoringRoutes(task_places(self.runs, self.engine.run_folder), place, uis, self.secrets.redactor),
+            MonitoringRoutes(
+                task_places(self.runs, self.engine.run_folder), place, uis, self.secrets.redactor, self.metrics
+            ),
             UnityRoutes(metastore, privileges),
         )
         self.endpoints = guarded([endpoint for service in services for endpoint in service.endpoints()])
@@ -306,6 +310,7 @@ class Workspace:
         if self.history is not None:
             self.history.close()
         self.fleet.close()
+        self.metrics.close()
         self.dbfs.close()
 
     def _variables(self, cluster: Cluster) -> Mapping[str, str]:
