@@ -72,6 +72,21 @@ def test_a_cluster_starts_ends_and_starts_again_as_the_client_expects(served: Se
     assert events(served, cluster_id) == ["CREATING", "RUNNING", "TERMINATING", "STARTING", "RUNNING"]
 
 
+def test_a_cluster_tells_of_the_processes_that_it_has(served: Served) -> None:
+    cluster_id = create(served)
+    driver = served.fleet.live[-1]
+    found = served.client.clusters.get(cluster_id)
+    assert found.driver is not None
+    assert (found.driver.node_id, found.driver.private_ip) == (driver.folder.name, "10.0.0.1")
+    assert (found.driver.start_timestamp, found.executors) == (1_700_000_000_000, [])
+    driver.workers = [{"id": "3", "host": "10.0.0.9:4711", "cores": 2, "memory": 1, "active": 0, "started_ms": 7}]
+    (worker,) = served.client.clusters.get(cluster_id).executors or []
+    assert (worker.node_id, worker.host_private_ip, worker.start_timestamp) == ("3", "10.0.0.9", 7)
+    served.client.clusters.delete(cluster_id)
+    in_state(served, cluster_id, "TERMINATED")
+    assert served.client.clusters.get(cluster_id).driver is None
+
+
 def test_what_is_asked_of_a_cluster_is_checked(served: Served) -> None:
     client = served.client.clusters
     for spec, message in (

@@ -2,6 +2,7 @@
 
 import base64
 import shutil
+import sqlite3
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -124,10 +125,24 @@ def test_what_a_run_has_cost_is_told_by_task(served: Served) -> None:
         as_user(served, "stranger@example.com").api_client.do(
             "GET", "/api/2.1/headway/runs/metrics", query={"run_id": run_id}
         )
-    # With its event log the run's figures are gone, and that is told.
+    # Once its driver has ended, the figures stay without the event log. A log that is lost while it lives is told.
+    text = (logs / "local-1.inprogress").read_text()
     shutil.rmtree(logs)
-    gone: Any = served.client.api_client.do("GET", "/api/2.1/headway/runs/metrics", query={"run_id": run_id})
-    assert not gone["available"]
+
+    def told() -> Any:
+        return served.client.api_client.do("GET", "/api/2.1/headway/runs/metrics", query={"run_id": run_id})
+
+    assert not told()["available"]
+    logs.mkdir()
+    (logs / "local-1.inprogress").write_text(text + '{"Event":"SparkListenerTaskEnd","Stage ID":')
+    served.client.clusters.delete(cluster_id)
+    in_state(served, cluster_id, "TERMINATED")
+    (kept,) = (served.data / "cluster-logs" / cluster_id).iterdir()
+    database = sqlite3.connect(served.data / "workspace.db")
+    until(lambda: database.execute("select 1 from run_metrics where driver = ?", [kept.name]).fetchone())
+    database.close()
+    shutil.rmtree(kept / "eventlog")
+    assert {task["task_key"]: task["metrics"] for task in told()["tasks"]}["costly"] == tasks["costly"]["metrics"]
 
 
 def test_a_running_task_can_be_listened_to(served: Served) -> None:

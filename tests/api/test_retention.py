@@ -1,7 +1,9 @@
 """What is kept of runs, and for how long; on a clock that the test turns."""
 
 import json
+import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -101,6 +103,10 @@ def test_the_program_prunes_a_workspace_whether_it_runs_or_not(kept: Served, tmp
         connection.execute(runs.update().values(ended_ms=now_ms() - 2 * DAY_MS))
         ran_on = select(func.count()).select_from(clusters).where(clusters.c.run_id == run.run_id)
         assert connection.execute(ran_on).scalar_one() == 1
+    for name, days in ("young", 2), ("old", 4):  # drivers of all-purpose clusters
+        folder = tmp_path / "stopped" / "cluster-logs" / f"c-{name}" / "driver"
+        (folder / "eventlog").mkdir(parents=True)
+        os.utime(folder, (time.time() - days * 86400,) * 2)
     for days, forgotten in (3, 0), (1, 4):
         said = CliRunner().invoke(
             app,
@@ -110,6 +116,8 @@ def test_the_program_prunes_a_workspace_whether_it_runs_or_not(kept: Served, tmp
         assert said.exit_code == 0, said.output
         count = json.loads(said.stdout)["forgotten"]
         assert count >= forgotten if forgotten else count == 0
+        assert not (tmp_path / "stopped" / "cluster-logs" / "c-old").exists()
+        assert (tmp_path / "stopped" / "cluster-logs" / "c-young").exists() == (days == 3)
     with database.connect() as connection:
         for table in (runs, cluster_events):
             assert connection.execute(select(func.count()).select_from(table)).scalar_one() == 0

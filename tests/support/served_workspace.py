@@ -50,8 +50,8 @@ class FunctionDriver:
     spark_version = "4.3.0"
     application_id = "local-1"
 
-    def __init__(self, fleet: "FunctionFleet", folder: Path) -> None:
-        self.fleet, self.folder = fleet, folder
+    def __init__(self, fleet: "FunctionFleet", folder: Path, env: Mapping[str, str] | None = None) -> None:
+        self.fleet, self.folder, self.env = fleet, folder, env or {}
         self.alive = True
         self.tainted = False
         self.libraries: tuple[Library, ...] = ()
@@ -59,6 +59,12 @@ class FunctionDriver:
         self._cancels: dict[str, threading.Event] = {}
         self._contexts: dict[str, threading.Event] = {}
         (folder / "logs").mkdir(parents=True)
+        self.host, self.ready_ms = "10.0.0.1", 1_700_000_000_000
+        self.workers: list[dict[str, Any]] = []
+
+    def executors(self) -> list[dict[str, Any]]:
+        """Those that the test says."""
+        return self.workers
 
     def run(self, request: TaskRequest) -> TaskOutcome:
         """Run it to its end. Without a task key (a SQL statement) the act is named by the task's class."""
@@ -143,7 +149,7 @@ class FunctionFleet:
     def open(self) -> None:
         """Nothing is kept warm."""
 
-    def adopt(self, spec: DriverSpec) -> FunctionDriver:
+    def adopt(self, spec: DriverSpec, pool: str | None = None) -> FunctionDriver:
         """One of `left`, by its folder."""
         if spec.folder not in self.left:
             raise DriverFailed("DRIVER_UNREACHABLE", "the driver has ended")
@@ -155,7 +161,7 @@ class FunctionFleet:
         if self.refuse is not None:
             raise self.refuse
         self.specs.append(spec)
-        driver = FunctionDriver(self, spec.folder)
+        driver = FunctionDriver(self, spec.folder, spec.env)
         self.live.append(driver)
         return driver
 

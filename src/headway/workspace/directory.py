@@ -22,6 +22,10 @@ class TaskDriver(Protocol):
     tainted: bool
 
     @property
+    def env(self) -> Mapping[str, str]:
+        """The environment variables that its cluster gives it, with their secrets."""
+
+    @property
     def alive(self) -> bool:
         """Whether it can still run tasks."""
 

@@ -71,6 +71,7 @@ from headway.workspace.services.mlflow.logged_routes import LoggedModelRoutes
 from headway.workspace.services.mlflow.logged_store import LoggedModelStore
 from headway.workspace.services.mlflow.routes import TrackingRoutes
 from headway.workspace.services.mlflow.store import TrackingStore
+from headway.workspace.services.monitoring.keeping import KeptMetrics
 from headway.workspace.services.monitoring.routes import MonitoringRoutes
 from headway.workspace.services.monitoring.uis import SparkUis
 from headway.workspace.services.notification_destinations.routes import DestinationRoutes
@@ -141,7 +142,7 @@ class Workspace:
         init_scripts = InitScripts(scripts, self._script)
         plan = Planning(catalogue, roots, settings.data / "clusters", self.secrets.reveal, init_scripts)
         self.clusters = ClusterSupervisor(clusters, self.pools, plan, settings.data / "cluster-logs")
-        self.watcher, self.history = Watcher(self.clusters), history
+        self.watcher, self.history, self.metrics = Watcher(self.clusters), history, KeptMetrics(database)
         self.contexts = Contexts(self.clusters, ContextAccess(self.tokens, base_url))
         self.clusters.on_ended(self.contexts.driver_ended)
         self.libraries = ClusterLibraries(
@@ -156,7 +157,9 @@ class Workspace:
         place = cluster_places(clusters, settings.data / "cluster-logs")
         self.log_delivery = LogDelivery(clusters, self._folder)
         self.clusters.on_kept(self.log_delivery.ended)
-        uis = SparkUis(place, LiveDrivers(self.clusters), history)
+        drivers = LiveDrivers(self.clusters)
+        uis = SparkUis(place, drivers, history)
+        self.clusters.on_kept(self.metrics.ended)
         credentials = CredentialStore(database, Vault(key(settings.keys, "git")))
         checkouts = Checkouts(Remotes(settings.data / "git", settings.allow_git), credentials, drafts)
         git_sources = GitSources(self.files, checkouts)
@@ -188,7 +191,6 @@ class Workspace:
                 self.secrets.redactor,
                 lambda user, run_id: ApiAccess(base_url, self.tokens.mint_for_run(user, run_id)),
                 self.tokens.end_run,
-                self.secrets.reveal,
                 git_sources.checkout,
             ),
             settings.data / "runs",
@@ -239,7 +241,7 @@ class Workspace:
             SecretRoutes(self.secrets, self.identity.named),
             DbfsRoutes(self.dbfs),
             FilesRoutes(self.files, conf.notebooks_leave),
-            ClusterRoutes(clusters, self.clusters, catalogue, governor.of_cluster),
+            ClusterRoutes(clusters, self.clusters, catalogue, governor.of_cluster, drivers),
             PolicyRoutes(policies),
             GlobalScriptRoutes(scripts),
             RepoRoutes(RepoStore(database), self.files, checkouts),
@@ -275,7 +277,9 @@ class Workspace:
             ConfRoutes(conf),
             TrackingRoutes(tracking, models, self._list_dbfs),
             LoggedModelRoutes(tracking, models),
-            MonitoringRoutes(task_places(self.runs, self.engine.run_folder), place, uis, self.secrets.redactor),
+            MonitoringRoutes(
+                task_places(self.runs, self.engine.run_folder), place, uis, self.secrets.redactor, self.metrics
+            ),
             UnityRoutes(metastore, privileges),
         )
         self.endpoints = guarded([endpoint for service in services for endpoint in service.endpoints()])
@@ -312,6 +316,7 @@ class Workspace:
         if self.history is not None:
             self.history.close()
         self.fleet.close()
+        self.metrics.close()
         self.dbfs.close()
 
     def _variables(self, cluster: Cluster) -> Mapping[str, str]:

@@ -52,6 +52,7 @@ def test_a_run_that_shuffles_spills_reads_and_writes() -> None:
 
 
 def test_a_run_that_fails_is_kept_apart() -> None:
+    assert read().driver_runs() == {"11-0", "12-0"}
     failed = read().of("12-0")
     told = {name: failed[name] for name in ("jobs", "failed_jobs", "failed_stages", "tasks", "failed_tasks")}
     assert told == {"jobs": 1, "failed_jobs": 1, "failed_stages": 1, "tasks": 2, "failed_tasks": 2}
@@ -66,6 +67,15 @@ def test_the_notebooks_that_a_run_runs_count_for_it() -> None:
     assert (both["jobs"], both["failed_jobs"], both["tasks"]) == (4, 1, 11)
     assert both["peak_heap_bytes"] == 146880064
     assert set(added([both])) == set(NAMES)
+
+
+def test_all_of_an_application_that_names_its_run_is_of_that_run() -> None:
+    log = EventLog()
+    log.feed('{"Event":"SparkListenerEnvironmentUpdate","Spark Properties":{"spark.headway.run":"run-13-0"}}')
+    for line in RECORDED.read_text().replace('"spark.job.tags":"run-1', '"spark.job.tags":"x').splitlines():
+        log.feed(line)
+    assert log.driver_runs() == {"13-0"}
+    assert (log.of("13-0")["jobs"], log.of("13-0")["tasks"]) == (5, 14)
 
 
 def test_a_log_is_read_as_it_grows_and_after_it_is_renamed(tmp_path: Path) -> None:

@@ -1,14 +1,16 @@
 """Runtimes: which there are, how they are found, what is told where one cannot be had."""
 
 import json
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from headway.core.errors import HeadwayError
-from headway.workspace.runtime import installing
+from headway.workspace.runtime import hostjar, installing
 from headway.workspace.runtime.lines import LINES, find_line
 from headway.workspace.runtime.maven import mirror, parse_coordinate
 from headway.workspace.runtime.runtimes import Runtimes, default_runtime, extras_folder, runtimes_folder
@@ -106,8 +108,33 @@ def test_a_runtime_that_a_process_runs_on_is_not_removed(tmp_path: Path) -> None
         pytest.raises(HeadwayError, match=f"in use by process.* {user.pid}"),
     ):
         installing.remove("3.5", tmp_path)
+    made = [tmp_path / "hosts" / "3.5.x-scala2.12-abc", tmp_path / "overlays" / "3.5.x-scala2.12" / "def"]
+    other = tmp_path / "hosts" / "4.0.x-scala2.13-abc"
+    for one in (*made, other):
+        one.mkdir(parents=True)
     assert installing.remove("3.5", tmp_path).spark == "3.5.9"
     assert not folder.exists()
+    assert [one.exists() for one in (*made, other)] == [False, False, True]
+
+
+def test_hosts_that_nothing_was_started_from_for_a_month_are_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = default_runtime(tmp_path)
+    monkeypatch.setattr(hostjar, "_compile", lambda _, jar: jar.touch())
+    monkeypatch.setattr(hostjar, "_archive", lambda _, jar, archive: archive.touch())
+    long_ago = time.time() - 31 * 86_400
+    unused, used, other = (tmp_path / "hosts" / name for name in (f"{runtime.key}-a", f"{runtime.key}-b", "2.4-a"))
+    for folder in (unused, used, other):
+        folder.mkdir(parents=True)
+        os.utime(folder, (long_ago, long_ago))
+    (used / "used").touch()
+    os.utime(used, (long_ago, long_ago))
+    own = hostjar.prepare(runtime, tmp_path).jar.parent
+    assert [folder.exists() for folder in (unused, used, other, own)] == [False, True, True, True]
+    os.utime(own / "used", (long_ago, long_ago))
+    hostjar.prepare(runtime, tmp_path)
+    assert (own / "used").stat().st_mtime > long_ago + 86_400
 
 
 def test_the_lines_have_a_key_each() -> None:

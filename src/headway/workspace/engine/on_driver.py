@@ -94,7 +94,7 @@ def _on(
         known=known,
         task_values=scope.task_values,
         user=scope.run.creator,
-        env=scope.parts.files.reveal(_variables(scope, row), scope.run.creator, str(scope.run.run_id))[0],
+        env=driver.env,
     )
     asked = request(
         scope.settings_of(row), scope.run.parameters, job_parameters, situation, scope.parts.files, scope.folder
@@ -158,13 +158,6 @@ def _redacted(outcome: TaskOutcome, redact: Callable[[str], str]) -> TaskOutcome
         error_trace=redact(outcome.error_trace),
         notebook_result=None if result is None else redact(result),
     )
-
-
-def _variables(scope: RunScope, row: RunRecord) -> Mapping[str, str]:
-    """The environment variables that the settings of the task's own cluster, or its job's, give it."""
-    shared = {entry["job_cluster_key"]: entry["new_cluster"] for entry in scope.run.settings.get("job_clusters") or []}
-    spec = row.settings.get("new_cluster") or shared.get(row.settings.get("job_cluster_key", "")) or {}
-    return spec.get("spark_env_vars") or {}
 
 
 def _cancel(driver: Any, run_id: str) -> None:

@@ -23,9 +23,8 @@ class Files:
     """How the engine reads the workspace: a path to its local file, a notebook to (name, language, source).
 
     Both may raise ApiError. `redactor` gives what takes the secrets that runs were shown out of a text. `access` gives
-    what a task run (by its id) reaches the API with, as a user; `end_access` takes it back. `reveal` puts secrets in
-    the places of values that name them, for a user and a run (its first answer). `checkout` gives the folder of the
-    tree that has the files of a git source, and the commit, for a user; it may raise ApiError.
+    what a task run (by its id) reaches the API with, as a user; `end_access` takes it back. `checkout` gives the
+    folder of the tree that has the files of a git source, and the commit, for a user; it may raise ApiError.
     """
 
     local: Callable[[str], Path]
@@ -33,9 +32,6 @@ class Files:
     redactor: Callable[..., Callable[[str], str]] = lambda *run_ids: str
     access: Callable[[str, int], ApiAccess | None] = lambda user, run_id: None
     end_access: Callable[[int], None] = lambda run_id: None
-    reveal: Callable[[Mapping[str, str], str, str | None], tuple[dict[str, str], frozenset[str]]] = (
-        lambda values, user, run_id: (dict(values), frozenset())
-    )
     checkout: Callable[[Mapping[str, Any], str, str | None], tuple[str, str]] = no_git
 
 

@@ -35,6 +35,7 @@ from headway.workspace.runtime.tasks import (
 LEASE_SECONDS = 60
 START_SECONDS = 180
 KEPT_OUTCOMES = 200
+LOOK_SECONDS = 5
 _POLL_SECONDS = 0.02
 
 
@@ -176,10 +177,28 @@ class Driver:
         """Have Spark keep at least and at most this many executors; false where the driver does everything itself."""
         return bool(self._ask({"op": "resize", "least": least, "most": most})["done"])
 
+    @property
+    def env(self) -> Mapping[str, str]:
+        """The environment variables of its cluster, with their secrets."""
+        return self.spec.env
+
+    @property
+    def host(self) -> str:
+        """The address by which its executors reach it."""
+        return self.spec.executors.driver_host if self.spec.executors else "127.0.0.1"
+
+    @property
+    def ready_ms(self) -> int:
+        """When it was ready, in milliseconds since 1970."""
+        return int((self.folder / "driver.json").stat().st_mtime * 1000)
+
     def executors(self) -> list[dict[str, Any]]:
         """Those that live: `id`, `host` (with its port), `cores`, `memory` in bytes for storage, `active` tasks,
-        `started_ms`."""
-        found: list[dict[str, Any]] = self._ask({"op": "executors"})["executors"]
+        `started_ms`; none where it does everything itself. Raise DriverFailed, also where it does not answer
+        in time."""
+        if self.spec.executors is None:
+            return []
+        found: list[dict[str, Any]] = self._ask({"op": "executors"}, LOOK_SECONDS)["executors"]
         return found
 
     def ui(self) -> tuple[int, str]:
@@ -256,12 +275,12 @@ class Driver:
     def _place(self) -> messages.Place:
         return messages.Place(self.spec, self.folder, self.session_settings, self._cache, self._installed)
 
-    def _connect(self) -> socket.socket:
+    def _connect(self, seconds: float | None = None) -> socket.socket:
         try:
             connection = socket.create_connection(self._address, timeout=10)
         except OSError as error:
             raise self._died(error) from error
-        connection.settimeout(None)
+        connection.settimeout(seconds)
         try:
             connection.sendall(self._secret.encode() + b"\n")
         except OSError as error:
@@ -269,14 +288,14 @@ class Driver:
             raise self._died(error) from error
         return connection
 
-    def _ask(self, message: Mapping[str, Any]) -> dict[str, Any]:
-        return self._ask_all(message)[0]
+    def _ask(self, message: Mapping[str, Any], seconds: float | None = None) -> dict[str, Any]:
+        return self._ask_all(message, seconds=seconds)[0]
 
-    def _ask_all(self, *asked: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Send these on one connection; return their answers. Raise DriverFailed."""
+    def _ask_all(self, *asked: Mapping[str, Any], seconds: float | None = None) -> list[dict[str, Any]]:
+        """Send these on one connection; return their answers. Raise DriverFailed, also where one takes longer."""
         answers = []
         try:
-            with self._connect() as connection, connection.makefile("rb") as lines:
+            with self._connect(seconds) as connection, connection.makefile("rb") as lines:
                 connection.sendall(b"".join(json.dumps(message).encode() + b"\n" for message in asked))
                 for _ in asked:
                     line = lines.readline()

@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from headway.workspace.runtime.tasks import DriverFailed, DriverSpec, FileRoots,
 logger = logging.getLogger(__name__)
 
 TRAINING_SECONDS = 300
+UNUSED_DAYS = 30
 SOURCES = Path(__file__).parent / "host"
 MANIFEST = (
     "Manifest-Version: 1.0\r\nPremain-Class: headway.host.Guard\r\nCan-Retransform-Classes: true\r\n"
@@ -41,7 +43,8 @@ class Prepared:
 
 
 def prepare(runtime: Runtime, cache: Path, say: Callable[[str], None] = lambda _: None) -> Prepared:
-    """Compile the host and archive its classes, unless the cache has them. Half a minute the first time.
+    """Compile the host and archive its classes, unless the cache has them. Half a minute the first time. Then those of
+    the same runtime that nobody has started from for UNUSED_DAYS are removed: each has 160 MB.
 
     Safe when several processes do it at once. Raise DriverFailed where the host does not compile.
     """
@@ -56,8 +59,23 @@ def prepare(runtime: Runtime, cache: Path, say: Callable[[str], None] = lambda _
             if not archive.exists():
                 say("archiving the driver's classes, so that drivers start in half the time")
                 _archive(runtime, jar, archive)
+            _remove_unused(folder, runtime.key)
+    (folder / "used").touch()
     options = (f"-XX:SharedArchiveFile={archive}", "-Xshare:auto", "-Xlog:disable", "-Xlog:all=off:stderr")
     return Prepared(jar, options if archive.exists() and archive.stat().st_size else ())
+
+
+def remove_hosts(key: str, cache: Path) -> None:
+    """Remove all that was made ready for a runtime."""
+    for folder in (cache / "hosts").glob(f"{key}-*"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_unused(own: Path, key: str) -> None:
+    for folder in own.parent.glob(f"{key}-*"):
+        used = folder / "used" if (folder / "used").exists() else folder
+        if folder != own and time.time() - used.stat().st_mtime > UNUSED_DAYS * 86_400:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _sources(runtime: Runtime) -> list[Path]:

@@ -18,7 +18,7 @@ from headway.adapters.process import run_command
 from headway.adapters.spark import spark_at
 from headway.core.errors import HeadwayError
 from headway.core.events import Emit, LogLine, Progress, ignore
-from headway.workspace.runtime.hostjar import prepare
+from headway.workspace.runtime.hostjar import prepare, remove_hosts
 from headway.workspace.runtime.lines import COMMON_PACKAGES, LINES, WHEEL_JAVA, SparkLine, find_line
 from headway.workspace.runtime.options import install_option
 from headway.workspace.runtime.runtimes import (
@@ -65,8 +65,8 @@ def install(
 
 
 def remove(named: str, cache: Path) -> Runtime:
-    """Remove an installed runtime and its options. Raise HeadwayError RUNTIME_NOT_INSTALLED, RUNTIME_BUILT_IN,
-    RUNTIME_IN_USE."""
+    """Remove an installed runtime, its options and what was made ready for it. Raise HeadwayError
+    RUNTIME_NOT_INSTALLED, RUNTIME_BUILT_IN, RUNTIME_IN_USE."""
     known = installed(cache)
     line = find_line(named)
     runtime = known.get(line.key if line else named)
@@ -81,7 +81,9 @@ def remove(named: str, cache: Path) -> Runtime:
             raise HeadwayError("RUNTIME_IN_USE", key=runtime.key, pids=", ".join(map(str, users)))
         (folder / "runtime.json").unlink(missing_ok=True)  # first: from now on nobody takes it
         shutil.rmtree(folder)
-        shutil.rmtree(extras_folder(cache, runtime.spark), ignore_errors=True)
+        for left in (extras_folder(cache, runtime.spark), cache / "overlays" / runtime.key):
+            shutil.rmtree(left, ignore_errors=True)
+        remove_hosts(runtime.key, cache)
     return runtime
 
 

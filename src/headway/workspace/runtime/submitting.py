@@ -110,6 +110,7 @@ class Submissions:
             **launch.settings(self._spec, prepare(self._spec.runtime, self._cache).jar),
             **settings,
             "spark.app.name": run_id,
+            "spark.headway.run": f"run-{run_id}",  # services.monitoring.model.RUN_SETTING: whose jobs its event log has
             "spark.driver.extraClassPath": ":".join([host_jar, *launch.script_jars(self._spec)]),
         }
         own.setdefault("spark.executor.extraClassPath", host_jar)

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "models_and_settings"
-down_revision = "cluster_libraries"
+down_revision = "run_metrics"
 branch_labels = None
 depends_on = None
 

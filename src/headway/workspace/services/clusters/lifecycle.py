@@ -93,7 +93,7 @@ class Lifecycle:
             self._move(live, model.TERMINATING, "TERMINATING", {"reason": why.to_json()}, **values)
         kept = None
         if cluster.folder and Path(cluster.folder).exists():
-            kept = str(_keep(live, Path(cluster.folder)))
+            kept = str(self._kept_of(live, Path(cluster.folder)))
         self._move(live, model.TERMINATED, None, {}, ended_ms=self._now(), **({"folder": kept} if kept else {}))
         return None
 
@@ -271,10 +271,14 @@ class Lifecycle:
             self._drivers.discard(seat.driver)
         except Exception:
             logger.exception("the driver of cluster %s", live.cluster_id)
-        name, kept = seat.driver.folder.name, _keep(live, seat.driver.folder)
+        return self._kept_of(live, seat.driver.folder)
+
+    def _kept_of(self, live: Live, folder: Path) -> Path:
+        """Keep what a driver that has ended wrote, and tell of it; return the folder that has it."""
+        kept = _keep(live, folder)
         for listener in self._on_kept:
             try:
-                listener(live.cluster_id, name, kept)
+                listener(live.cluster_id, folder.name, kept)
             except Exception:
                 logger.exception("cluster %s", live.cluster_id)
         return kept

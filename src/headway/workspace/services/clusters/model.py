@@ -154,7 +154,6 @@ class Cluster:
             data.pop("num_workers")
         if self.state == RUNNING:
             data |= {"cluster_cores": node.get("num_cores"), "cluster_memory_mb": node.get("memory_mb")}
-            data["executors"] = []
         if self.pinned_by is not None:
             data["pinned_by_user_name"] = self.pinned_by
         if self.ended_ms is not None and self.state == TERMINATED:
@@ -162,6 +161,19 @@ class Cluster:
         if self.termination is not None and self.state in (TERMINATING, TERMINATED):
             data["termination_reason"] = dict(self.termination)
         return data
+
+
+def spark_node(node_id: str, host: str, started_ms: int) -> dict[str, Any]:
+    """A process of a cluster, as `driver` and `executors` of the API tell it."""
+    address = host.rpartition(":")[0] or host
+    return {
+        "node_id": node_id,
+        "instance_id": node_id,
+        "private_ip": address,
+        "host_private_ip": address,
+        "public_dns": "",
+        "start_timestamp": started_ms,
+    }
 
 
 def checked_spec(given: Mapping[str, Any]) -> dict[str, Any]:

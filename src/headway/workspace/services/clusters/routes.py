@@ -1,5 +1,6 @@
 """Clusters over HTTP."""
 
+import contextlib
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from headway.workspace.catalogue import Catalogue
 from headway.workspace.errors import invalid, malformed, not_implemented
 from headway.workspace.http import Call, Data, Endpoint, text
+from headway.workspace.runtime.tasks import DriverFailed
 from headway.workspace.services.clusters import model
 from headway.workspace.services.clusters.listing import event_query, list_query
 from headway.workspace.services.clusters.model import Cluster
@@ -22,7 +24,7 @@ ApiError."""
 
 
 class ClusterRoutes:
-    """The routes. `govern` applies cluster policies."""
+    """The routes. `govern` applies cluster policies; `drivers` gives the driver of a cluster that lives, or None."""
 
     def __init__(
         self,
@@ -30,8 +32,10 @@ class ClusterRoutes:
         supervisor: ClusterSupervisor,
         catalogue: Catalogue,
         govern: Govern = lambda spec, user, cluster_id: dict(spec),
+        drivers: Callable[[str], Any] = lambda cluster_id: None,
     ) -> None:
         self._store, self._supervisor, self._catalogue, self._govern = store, supervisor, catalogue, govern
+        self._drivers = drivers
 
     def endpoints(self) -> Sequence[Endpoint]:
         """What is served."""
@@ -183,8 +187,13 @@ class ClusterRoutes:
         return {}
 
     def get(self, call: Call) -> Data:
-        """One."""
-        return self._json(self._store.get(text(call.data, "cluster_id")))
+        """One, with the processes that it has."""
+        cluster = self._store.get(text(call.data, "cluster_id"))
+        found = self._json(cluster)
+        driver = self._drivers(cluster.cluster_id) if cluster.state in (model.RUNNING, model.RESIZING) else None
+        if driver is not None:
+            found |= _processes(driver)
+        return found
 
     def list_recent(self, call: Call) -> Data:
         """API 2.0: those that live or are pinned, and the newest of those that have ended."""
@@ -237,6 +246,16 @@ class ClusterRoutes:
 
     def _json(self, cluster: Cluster) -> Data:
         return cluster.to_json(self._catalogue.node(cluster.spec))
+
+
+def _processes(driver: Any) -> Data:
+    """The driver, and the executors that it has now; nothing of a driver that has ended this moment."""
+    with contextlib.suppress(DriverFailed, OSError):
+        executors = [
+            model.spark_node(str(one["id"]), str(one["host"]), int(one["started_ms"])) for one in driver.executors()
+        ]
+        return {"driver": model.spark_node(driver.folder.name, driver.host, driver.ready_ms), "executors": executors}
+    return {}
 
 
 def new_id() -> str:

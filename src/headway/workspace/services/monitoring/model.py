@@ -1,7 +1,8 @@
 """What Spark's event log says a run has cost. Pure.
 
 A driver's log is read line by line; the jobs of each task run carry its tag (`run-<driver run>`), those of the
-notebooks that it runs a longer one (`run-<driver run>.…`).
+notebooks that it runs a longer one (`run-<driver run>.…`). The application of a `spark_submit_task` is all of one run:
+its setting RUN_SETTING has the tag.
 
 Source: Spark 4.3.0, org.apache.spark.util.JsonProtocol; "Monitoring and Instrumentation", Executor Task Metrics.
 """
@@ -36,8 +37,10 @@ _COUNTS = ("jobs", "failed_jobs", "stages", "failed_stages", "tasks", "failed_ta
 _PEAKS = ("peak_execution_memory_bytes", "peak_heap_bytes")
 NAMES = (*_COUNTS, *_SUMS, *_PEAKS)
 
+RUN_SETTING = "spark.headway.run"
 _STAGES_KEPT = 100_000
-_WANTED = tuple(f'{{"Event":"SparkListener{kind}"' for kind in ("JobStart", "JobEnd", "StageCompleted", "TaskEnd"))
+_KINDS = ("JobStart", "JobEnd", "StageCompleted", "TaskEnd", "EnvironmentUpdate")
+_WANTED = tuple(f'{{"Event":"SparkListener{kind}"' for kind in _KINDS)
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,7 @@ class EventLog:
     """The figures of each tagged run in one application's log, as far as it has been fed."""
 
     runs: dict[str, dict[str, int]] = field(default_factory=dict)
+    _tag: str | None = None
     _jobs: dict[int, str] = field(default_factory=dict)
     _stages: dict[int, str] = field(default_factory=dict)
 
@@ -97,6 +101,8 @@ class EventLog:
         kind = event["Event"].removeprefix("SparkListener")
         if kind == "JobStart":
             self._job_start(event)
+        elif kind == "EnvironmentUpdate":
+            self._tag = event.get("Spark Properties", {}).get(RUN_SETTING, self._tag)
         elif kind == "JobEnd":
             run = self._of(self._jobs.pop(event["Job ID"], None))
             if run is not None and event["Job Result"]["Result"] != "JobSucceeded":
@@ -115,9 +121,13 @@ class EventLog:
         own = f"run-{driver_run}"
         return added(found for tag, found in self.runs.items() if tag == own or tag.startswith(f"{own}."))
 
+    def driver_runs(self) -> set[str]:
+        """The runs that it has figures of."""
+        return {tag.removeprefix("run-").partition(".")[0] for tag in self.runs}
+
     def _job_start(self, event: Mapping[str, Any]) -> None:
         tags = str(event.get("Properties", {}).get("spark.job.tags", "")).split(",")
-        tag = next((tag for tag in tags if tag.startswith("run-")), None)
+        tag = next((tag for tag in tags if tag.startswith("run-")), self._tag)
         if tag is None:
             return
         run = self.runs.setdefault(tag, no_metrics())

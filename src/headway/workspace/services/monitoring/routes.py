@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from headway.workspace.errors import invalid
 from headway.workspace.http import Call, Data, Endpoint, number, text
+from headway.workspace.services.monitoring.keeping import KeptMetrics
 from headway.workspace.services.monitoring.model import ClusterPlace, TaskPlace, added
 from headway.workspace.services.monitoring.store import EventLogs, piece
 from headway.workspace.services.monitoring.uis import SparkUis
@@ -25,8 +26,9 @@ class MonitoringRoutes:
         cluster: Callable[[str], ClusterPlace],
         uis: SparkUis,
         redactor: Callable[..., Callable[[str], str]],
+        kept: KeptMetrics,
     ) -> None:
-        self._tasks, self._cluster, self._uis, self._redactor = tasks, cluster, uis, redactor
+        self._tasks, self._cluster, self._uis, self._redactor, self._kept = tasks, cluster, uis, redactor, kept
         self._logs = EventLogs()
 
     def endpoints(self) -> Sequence[Endpoint]:
@@ -42,7 +44,7 @@ class MonitoringRoutes:
     def metrics(self, call: Call) -> Data:
         """What a run has cost so far: each attempt of its tasks, and all together.
 
-        `available` is false where no event log is kept any more; the figures are 0 where nothing was done on Spark.
+        `available` is false where nothing tells it any more; the figures are 0 where nothing was done on Spark.
         """
         run_id = number(call.data, "run_id")
         tasks = [self._of(place) for place in self._tasks(run_id)]
@@ -57,7 +59,8 @@ class MonitoringRoutes:
     def _of(self, place: TaskPlace) -> dict[str, Any]:
         found: Mapping[str, int] | None = None
         if place.cluster_id is not None:
-            found = self._logs.metrics(self._cluster(place.cluster_id).folders, place.driver_run)
+            found = self._kept.of(place.driver_run)
+            found = found or self._logs.metrics(self._cluster(place.cluster_id).folders, place.driver_run)
         ended = place.ended_ms if place.ended_ms is not None else place.started_ms
         data: dict[str, Any] = {
             "run_id": place.run_id,
