@@ -71,6 +71,11 @@ resources:
     hourly:
       <<: *job
       name: hourly
+    both:
+      name: both
+      tasks:
+        - {task_key: first, run_job_task: {job_id: "${resources.jobs.daily.id}"}}
+        - {task_key: then, depends_on: [{task_key: first}], run_job_task: {job_id: "${resources.jobs.hourly.id}"}}
 """
 
 
@@ -140,7 +145,7 @@ def house(served: Served, tmp_path: Path, request: pytest.FixtureRequest) -> Hou
 def test_nothing_drifts_that_nobody_changed(house: House) -> None:
     status, text = house.run("drift", "stage")
     assert status == 0, text
-    assert "no drift; 2 jobs stand as they were left" in text
+    assert "no drift; 3 jobs stand as they were left" in text
 
 
 def test_drift_tells_what_was_changed_and_what_it_was(house: House) -> None:
@@ -170,6 +175,28 @@ def test_what_the_configuration_declares_is_parity(house: House) -> None:
     assert "= daily  tasks[t].max_retries: 1 in stage, 3 in production" in text
     assert "headway.toml gives ${var.retries} a value for each" in text
     assert verify(house.line.target("stage")).passed
+
+
+def test_numbers_of_jobs_differ_by_nature_unless_they_mean_another_job(house: House) -> None:
+    assert house.job("stage", "daily") != house.job("production", "daily")
+    found = house.told("parity", "stage", "production")["parity"]["differences"]
+    assert not [entry for entry in found if "run_job_task" in entry["path"]]
+    # A stage's job that was deleted and deployed again has another number, and so has what runs it.
+    house.served.client.jobs.delete(house.job("stage", "daily"))
+    house.deploy("stage", 2)
+    status, text = house.run("parity", "stage", "production")
+    assert status == 0, text
+    # In production somebody lets `both` run another job.
+    hourly = house.job("production", "hourly")
+    tasks: list[dict[str, Any]] = [
+        {"task_key": "first", "run_job_task": {"job_id": hourly}},
+        {"task_key": "then", "run_job_task": {"job_id": hourly}, "depends_on": [{"task_key": "first"}]},
+    ]
+    house.by_hand("production", "both", tasks=tasks)
+    status, text = house.run("parity", "stage", "production")
+    assert status == 2
+    assert f"≠ both  tasks[first].run_job_task.job_id: ${{resources.jobs.daily.id}} in stage, {hourly}" in text
+    assert "tasks[then]" not in text
 
 
 def test_another_runtime_is_none_whatever_declares_it(house: House) -> None:

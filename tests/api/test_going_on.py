@@ -5,6 +5,7 @@ import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -30,8 +31,10 @@ def second_write(sweep: Sweep) -> int:
     return [number for number, call in enumerate(plan.calls, 1) if not call.startswith("GET")][1]
 
 
-@pytest.mark.parametrize(("way", "version"), [((), 2), (("--back",), 1)])
-def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(sweep: Sweep, way: tuple[str, ...], version: int) -> None:
+@pytest.mark.parametrize(
+    ("going_on", "version"), [(("resume", "stage"), 2), (("resume", "stage", "--back"), 1), (DEPLOY, 2)]
+)
+def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(sweep: Sweep, going_on: tuple[str, ...], version: int) -> None:
     at = second_write(sweep)
     sweep.fleet.stand_at(1)
     plan = sweep.proxy.arm("interrupt", at)
@@ -49,8 +52,19 @@ def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(sweep: Sweep, way: tuple[str
     assert "begun" not in statuses
     assert target.ledger.holder(target.clock) is None, "the lock was given back"
     sweep.proxy.arm()
-    assert sweep.headway("resume", "stage", *way) == 0, sweep.deployers.told()
+    assert sweep.headway(*going_on) == 0, sweep.deployers.told()
     assert sweep.fleet.where(1, 2) == f"1.0.{version}"
+
+
+def test_a_deploy_that_changes_nothing_writes_nothing_to_the_server(sweep: Sweep) -> None:
+    sweep.fleet.stand_at(2)
+    target, _ = sweep.fleet.target(2)
+    serial = target.ledger.state().serial
+    plan = sweep.proxy.arm()
+    assert sweep.headway(*DEPLOY) == 0, sweep.deployers.told()
+    assert plan.calls
+    assert [call for call in plan.calls if not call.startswith("GET")] == []
+    assert target.ledger.state().serial == serial
 
 
 def test_a_saved_plan_is_applied_exactly_or_refused_with_what_moved(sweep: Sweep, tmp_path: Path) -> None:
@@ -70,6 +84,20 @@ def test_a_saved_plan_is_applied_exactly_or_refused_with_what_moved(sweep: Sweep
     assert sweep.headway("deploy", "stage", "--plan", str(file)) == 3
     assert "alpha: max_concurrent_runs was None, is 7" in sweep.deployers.told()
     assert [call for call in plan.calls if not call.startswith("GET")] == []
+
+    # somebody made one of the jobs that it creates: refused as well
+    sweep.fleet.stand_at(1)
+    assert sweep.headway(*save) == 0
+    do = sweep.fleet.served.client.api_client.do
+    made: Any = do("GET", "/api/2.2/jobs/get", query={"job_id": alpha})
+    tags = {**made["settings"]["tags"], "headway_job": "new-one"}
+    copy = {**made["settings"], "name": "stage-new-one", "tags": tags}
+    copied: Any = do("POST", "/api/2.2/jobs/create", body=copy)
+    plan = sweep.proxy.arm()
+    assert sweep.headway("deploy", "stage", "--plan", str(file)) == 3
+    assert "new-one: planned was create, permissions, now it would be reset" in sweep.deployers.told()
+    assert [call for call in plan.calls if not call.startswith("GET")] == []
+    do("POST", "/api/2.2/jobs/delete", body={"job_id": copied["job_id"]})
 
     # somebody deploys: the state has another number
     sweep.fleet.stand_at(2)
@@ -129,5 +157,15 @@ def test_what_was_killed_here_is_resumed_from_another_folder_by_s3_alone(
             assert clouded.headway("lock", "break", "stage", "--yes", folder=elsewhere) == 0
             assert clouded.headway("resume", "stage", folder=elsewhere) == 0, clouded.deployers.told()
             assert clouded.fleet.where(2) == "1.0.2"
+            # The same without a word from anybody, once the lease of who was killed is over.
+            clouded.proxy.arm("kill before", 3)
+            assert clouded.headway("rollback", "stage", "--to", "1.0.1", folder=elsewhere) == -9
+            clouded.proxy.arm()
+            lease = json.loads(clouded.fleet.store.get(lock)[0])
+            over = {**lease, "process": "elsewhere/1/1", "until": "2026-01-01T00:00:00Z"}
+            clouded.fleet.store.put(lock, json.dumps(over).encode())
+            assert clouded.headway("resume", "stage", folder=elsewhere) == 0, clouded.deployers.told()
+            assert clouded.fleet.where(1, 2) in ("1.0.1", "1.0.2")
+            assert json.loads(clouded.fleet.store.get(lock)[0])["released"] is True
     finally:
         server.stop()

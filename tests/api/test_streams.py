@@ -47,6 +47,11 @@ class Streams:
             int(run.run_id or 0) for run in self.fleet.served.client.jobs.list_runs(job_id=job_id, active_only=True)
         ]
 
+    def every(self, target: Target) -> list[int]:
+        """Every run that the job ever had, by the server's own account."""
+        job_id = target.ledger.state().jobs["s"]
+        return [int(run.run_id or 0) for run in self.fleet.served.client.jobs.list_runs(job_id=job_id)]
+
     def stop(self, target: Target) -> None:
         """End it."""
         self.fleet.served.client.jobs.delete(target.ledger.state().jobs["s"])
@@ -62,7 +67,7 @@ def test_a_stream_is_restarted_only_if_it_changed_and_taken_back_if_it_does_not_
     writes = faults(target).writes
     fleet.deploy(target, 1)
     assert faults(target).writes == writes
-    assert streams.running(target) == [first]
+    assert (streams.running(target), streams.every(target)) == ([first], [first])
     described = streams.target("description: what it does\n      ")
     fleet.deploy(described, 1)
     assert fleet.standing(described)["s"]["description"] == "what it does"
@@ -98,3 +103,32 @@ def test_a_paused_stream_is_not_started(fleet: Fleet) -> None:
     fleet.deploy(target, 1)
     fleet.deploy(target, 2)
     assert streams.running(target) == []
+
+
+def test_a_job_tagged_as_a_stream_is_left_alone_unless_it_changed_and_then_runs_again(fleet: Fleet) -> None:
+    """It is no continuous job: somebody starts its run, and nobody but the deploy would start it again."""
+    streams = Streams(fleet)
+    tagged = '\n      tags: {headway_streaming: "true"}\n      tasks:'
+    target = fleet.target(
+        "s", task=streams.task, extra=SETTLE, edit=lambda text: text.replace("\n      tasks:", tagged)
+    )
+    fleet.deploy(target, 1)
+    assert streams.running(target) == [], "it is started by whoever starts it"
+    fleet.served.client.jobs.run_now(target.ledger.state().jobs["s"])
+    (first,) = until(lambda: streams.running(target))
+    runs = len(streams.every(target))
+    writes = faults(target).writes
+    fleet.deploy(target, 1)
+    assert faults(target).writes == writes
+    assert (streams.running(target), len(streams.every(target))) == ([first], runs), "counted at the server"
+
+    fleet.deploy(target, 2)
+    (second,) = streams.running(target)
+    assert second != first
+    assert len(streams.every(target)) == runs + 1
+    drained = fleet.served.client.jobs.get_run(first)
+    assert drained.state is not None
+    assert str(drained.state.result_state) == "RunResultState.CANCELED"
+    started = next(request for request in reversed(fleet.served.fleet.requests) if request.task.parameters)  # type: ignore[union-attr]
+    assert "1.0.2" in started.task.parameters  # type: ignore[union-attr]
+    streams.stop(target)

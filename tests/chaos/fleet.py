@@ -1,7 +1,7 @@
 """The application whose deploys are disturbed: three releases of several jobs, with creations, changes and
 deletions."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -88,6 +88,7 @@ class Fleet:
     served: Served
     folder: Path
     bucket: str = ""  # of an S3 server, as a URL; without it the store is a folder
+    _targets: dict[int, tuple[Target, Release]] = field(default_factory=dict)
 
     @property
     def store(self) -> ObjectStore:
@@ -119,6 +120,11 @@ class Fleet:
 
     def target(self, build: int) -> tuple[Target, Release]:
         """A release's own way to the workspace, past the proxy."""
+        if build not in self._targets:
+            self._targets[build] = self._target(build)
+        return self._targets[build]
+
+    def _target(self, build: int) -> tuple[Target, Release]:
         release = load_release(self.store, "fleet", f"1.0.{build}")
         variables = self.variables(self.served.url)
         app = parse(load_configuration(self.store, release), variables, known_fields())
@@ -142,7 +148,7 @@ class Fleet:
         for build in builds:
             target, release = self.target(build)
             wanted = desired(target.app, release, target.environment)
-            rights: dict[str, list[dict[str, str]]] | None = {key: [] for key in wanted} if build == 2 else None
+            rights: dict[str, list[dict[str, str]]] = {key: [] for key in wanted}
             observed = observe(target.connection, target.app, target.environment, permissions=rights)
             problem = self._differs(target, build, wanted, observed)
             if not problem:

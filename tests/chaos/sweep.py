@@ -8,7 +8,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -72,6 +72,13 @@ class Sweep:
 
     def __init__(self, fleet: Fleet, proxy: FaultProxy, deployers: Deployers) -> None:
         self.fleet, self.proxy, self.deployers = fleet, proxy, deployers
+        self.at = 0  # the release at which the fleet is known to stand whole; 0 where that is not known
+
+    def stand_at(self, build: int) -> None:
+        """Bring the fleet to a release, undisturbed, unless it was just found there."""
+        if self.at != build:
+            self.fleet.stand_at(build)
+        self.at = 0
 
     def headway(self, *arguments: str, folder: Path | None = None) -> int:
         """Run a command in the application's folder, or in another copy of it; return its exit status."""
@@ -82,16 +89,17 @@ class Sweep:
 
     def calls(self, scenario: Scenario) -> int:
         """How many calls the scenario makes when nothing is wrong."""
-        self.fleet.stand_at(scenario.old)
+        self.stand_at(scenario.old)
         plan = self.proxy.arm()
         self.headway(*scenario.command)
         stands = self.fleet.where(scenario.new)
         assert stands == f"1.0.{scenario.new}", f"undisturbed, {scenario.name} fails: {stands}\n{self.deployers.told()}"
+        self.at = scenario.new
         return len(plan.calls)
 
     def point(self, scenario: Scenario, kind: Kind, at: int) -> Point:
         """Disturb one call."""
-        self.fleet.stand_at(scenario.old)
+        self.stand_at(scenario.old)
         began = time.monotonic()
         plan = self.proxy.arm(kind, at)
         status = self.headway(*scenario.command)
@@ -112,6 +120,7 @@ class Sweep:
         stands = self.fleet.where(scenario.new, scenario.old)
         killed = status == -9 if kind in KILLS and plan.hit else True
         right = stands in wanted and killed
+        self.at = int(stands[-1]) if right else 0
         return Point(
             scenario.name,
             kind,
@@ -143,14 +152,22 @@ def sweeping(bucket: str = "") -> Iterator[Sweep]:
 
 
 def every_point(sweep: Sweep, every: int = 1, first: int = 0) -> Iterator[Point]:
-    """Every `every`-th disturbance of every scenario, beginning with number `first`."""
-    number = 0
-    for scenario in SCENARIOS:
-        for at in range(1, sweep.calls(scenario) + 1):
-            for kind in scenario.kinds:
-                number += 1
-                if number % every == first:
-                    yield sweep.point(scenario, kind, at)
+    """Every `every`-th disturbance of every scenario, beginning with number `first`.
+
+    Next comes one that begins where the fleet stands, if there is any: after a deploy that went through, a rollback.
+    """
+    points = [
+        (scenario, kind, at)
+        for scenario in SCENARIOS
+        for at in range(1, sweep.calls(scenario) + 1)
+        for kind in scenario.kinds
+    ]
+    left = {scenario: deque[tuple[Kind, int]]() for scenario in SCENARIOS}
+    for scenario, kind, at in points[first::every]:
+        left[scenario].append((kind, at))
+    while any(left.values()):
+        scenario = max(SCENARIOS, key=lambda one: (bool(left[one]), one.old == sweep.at, len(left[one])))
+        yield sweep.point(scenario, *left[scenario].popleft())
 
 
 def report(points: Sequence[Point], seconds: float) -> dict[str, object]:

@@ -1,14 +1,17 @@
 """A server and two workers on one PostgreSQL: one is killed, the database goes away and comes back."""
 
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+from sqlalchemy import text
 
 from headway.pipeline.database import open_database
+from headway.pipeline.events import Events
 from headway.pipeline.workers import Workers
 from headway.workspace.runtime.tasks import TaskRequest
 from support.postgresql import Postgresql, binaries, cluster
@@ -118,6 +121,37 @@ def test_a_database_that_goes_away_and_comes_back_loses_nothing(
     ended = fleet.ended(run, 120)
     assert (ended["state"], ended["reason"]) == ("succeeded", "")
     assert fleet.times("patient", "tested") == 1
+
+
+def test_who_follows_misses_no_event_that_is_committed_late(postgresql: Postgresql) -> None:
+    database = open_database(postgresql.url)
+    events = Events(database)
+    begin = events.last()
+
+    def blocked() -> bool:
+        waiting = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+        return bool(database.run(lambda c: c.execute(waiting).scalar_one()))
+
+    with database.engine.connect() as late, late.begin():
+        events.write(late, 1, "late", "run", {"state": "waiting"})
+        other = threading.Thread(
+            target=lambda: database.run(lambda c: events.write(c, 2, "soon", "run", {"state": "waiting"}))
+        )
+        other.start()
+        until(blocked)
+        assert [event for event in events.after(begin) if event.app in ("late", "soon")] == []
+    other.join()
+    assert [event.app for event in events.after(begin) if event.app in ("late", "soon")] == ["late", "soon"]
+    database.engine.dispose()
+
+
+def test_of_several_servers_one_at_a_time_sends_news(postgresql: Postgresql) -> None:
+    database = open_database(postgresql.url)
+    with database.alone(7) as first, database.alone(7) as second, database.alone(8) as other:
+        assert (first, second, other) == (True, False, True)
+    with database.alone(7) as again:
+        assert again
+    database.engine.dispose()
 
 
 def test_a_worker_of_another_machine_that_is_silent_is_declared_dead_and_learns_it(postgresql: Postgresql) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -150,6 +151,38 @@ def test_a_refused_release_is_taken_back_told_of_and_retried(
     assert (rolled["state"], rolled["version"]) == ("succeeded", "1.0.1"), rolled["reason"]
 
 
+def test_a_run_cancelled_in_its_gate_takes_its_release_back(ci: Ci, workspace: Served, tmp_path: Path) -> None:
+    remote = Remote(tmp_path, "doubtful")
+    ci.add(remote)
+    assert ci.ended(ci.push(remote, remote.commit("good")).json()["run"])["state"] == "succeeded"
+    hold = tmp_path / "hold"
+
+    def slow(driver: FunctionDriver, request: TaskRequest, canceled: Any) -> None:
+        hold.touch()
+        canceled.wait()
+
+    workspace.fleet.acts["doubtful"] = slow
+    run_id = ci.push(remote, remote.commit("doubtful")).json()["run"]
+    until(hold.exists, 60)
+    ci.ask("POST", f"/runs/{run_id}/cancel")
+    run = ci.ended(run_id)
+    assert (run["state"], run["reason"]) == ("cancelled", "cancelled by admin")
+    views = {v["name"]: v["state"]["version"] for v in ci.ask("GET", "/apps/doubtful/environments")["environments"]}
+    assert views == {"stage": "1.0.1", "production": "1.0.1"}
+    outcomes = [(d["version"], d["outcome"]) for d in ci.ask("GET", "/apps/doubtful/deployments")["deployments"]]
+    assert outcomes[2:] == [("1.0.2", "converged"), ("1.0.2", "refused")]
+
+
+def test_programs_that_follow_the_events_keep_no_call_waiting(ci: Ci) -> None:
+    headers = {"Authorization": f"Bearer {(ci.folder / 'server' / 'admin-token').read_text()}"}
+    with ExitStack() as stack:
+        for _ in range(60):  # more than there are threads for calls
+            url = f"{ci.url}/api/v1/events?after=999999999"
+            stack.enter_context(requests.get(url, headers=headers, stream=True, timeout=20))
+        for _ in range(5):
+            assert requests.get(f"{ci.url}/readyz", timeout=2).status_code == 200
+
+
 HARM = {
     "prints": ("yes", "it printed more than 1 MiB"),
     "fills": (
@@ -195,11 +228,13 @@ def test_a_cancelled_run_ends_its_command_at_once(ci: Ci, tmp_path: Path) -> Non
 
 def test_commands_do_not_see_the_servers_secrets_and_logs_do_not_show_them(ci: Ci, tmp_path: Path) -> None:
     remote = Remote(tmp_path, "curious")
-    remote.write("test.sh", "env; echo leaked: a-secret-of-the-server; exit 1")
+    own = "echo token: $(cat $HOME/../../admin-token)"
+    remote.write("test.sh", f"env; {own}; echo leaked: a-secret-of-the-server; exit 1")
     ci.add(remote)
     run = ci.ended(ci.push(remote, remote.commit()).json()["run"])
     log = ci.text(run["id"], 2)
     assert "leaked: ***" in log
+    assert "token: ***" in log
     assert "DEPLOY_TOKEN" not in log
     assert "HEADWAY_STAGE_TOKEN" not in log
     assert "ALLOWED=seen" in log

@@ -115,6 +115,29 @@ def test_a_rejected_plan_ends_the_run(service: PipelineService) -> None:
     assert ended.reason == "bob rejected the plan for production: not on a Friday"
 
 
+def test_a_run_that_ended_waits_for_no_approval_and_a_retry_asks_anew(service: PipelineService) -> None:
+    run = new_run(service)
+    service.runs.move(run.id, "waiting", "awaiting_approval")
+    asked = service.records.ask(run, "production", a_plan(1))
+    service.cancel(run.id, "ann")
+    assert service.plan_for_approval(run.id) is None
+    with pytest.raises(HeadwayError) as caught:
+        service.approve(run.id, asked.digest, "bob")
+    assert caught.value.code == "APPROVAL_NOT_ASKED"
+    service.retry(run.id, "ann")
+    again = service.records.ask(run, "production", a_plan(1))
+    assert (again.id > asked.id, again.digest) == (True, asked.digest)
+    assert service.records.approved(run.id, "production") is None
+
+
+def test_lines_that_the_database_took_before_it_went_away_are_written_once(service: PipelineService) -> None:
+    run = new_run(service)
+    step = service.runs.begin_step(run, "test", None, "unit")
+    for _ in range(2):
+        service.runs.append_log(run, step, [(0, "one")])
+    assert service.tail_log(run.id, step).lines == ("one",)
+
+
 def test_a_waiting_run_is_cancelled_at_once_and_a_working_one_is_asked(service: PipelineService) -> None:
     waiting, working = new_run(service, branch="a"), new_run(service, branch="b")
     service.runs.move(working.id, "waiting", "making")
@@ -251,4 +274,8 @@ def test_a_second_server_on_one_sqlite_file_is_refused(tmp_path: Path) -> None:
     first.close()
     third = lock_for_one(url, tmp_path)
     assert third is not None
+    (tmp_path / "headway.db").touch()
+    (tmp_path / "another-name.db").symlink_to(tmp_path / "headway.db")
+    with pytest.raises(HeadwayError, match="serves on the database"):
+        lock_for_one(f"sqlite:///{tmp_path}/another-name.db", tmp_path)
     third.close()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from headway.adapters.gitmirror import Mirror
-from headway.pipeline.database import Database
+from headway.pipeline.database import Database, now_ms
 from headway.pipeline.model import App, Run
 from headway.pipeline.service import PipelineService
 from headway.pipeline.settings import ServerSettings
@@ -87,6 +87,18 @@ def test_news_are_told_once_however_often_they_happen(teller: Teller, inbox: Inb
     teller.send()
     said = [request.data["text"].splitlines()[0] for request in inbox.of("/slack-of-telling")]
     assert said == ["scores aaaaaaaaaaaa failed: red", "scores is well again: scores aaaaaaaaaaaa went through"]
+
+
+def test_what_a_killed_server_had_not_told_is_told_at_the_next_start_once(teller: Teller, inbox: Inbox) -> None:
+    told = a_run(teller, state="failed", ended_ms=now_ms(), reason="told before")
+    teller.told(told, APP)
+    a_run(teller, state="failed", ended_ms=now_ms(), reason="cut off")
+    a_run(teller, state="failed", ended_ms=now_ms() - 2 * 3_600_000, reason="long ago")
+    for _ in range(2):
+        teller.catch_up()
+        teller.send()
+    said = [request.data["text"].splitlines()[0] for request in inbox.of("/slack-of-telling")]
+    assert said == ["scores aaaaaaaaaaaa failed: told before", "scores aaaaaaaaaaaa failed: cut off"]
 
 
 @pytest.mark.parametrize(

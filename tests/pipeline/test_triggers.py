@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ import requests
 
 from headway.pipeline import hooks
 from headway.pipeline.model import App
+from headway.workspace.runtime.tasks import TaskRequest
 from support.served_ci import Ci, Remote
-from support.served_workspace import until
+from support.served_workspace import FunctionDriver, Served, until
 
 SHA = "c" * 40
 PUSH = {"ref": "refs/heads/main", "after": SHA, "repository": {"full_name": "team/hooked"}}
@@ -50,6 +52,7 @@ def runs_of(ci: Ci, app: str) -> list[dict[str, Any]]:
         ({**PUSH, "ref": "refs/tags/v1"}, {}, 200, "is not a branch"),
         ({**PUSH, "ref": "refs/heads/\x00\ud800"}, {}, 200, "not delivered from branch"),
         ({**PUSH, "ref": "refs/heads/feature"}, {}, 200, "not delivered from branch feature"),
+        ({**PUSH, "ref": "refs/heads/" + "x" * 2000}, {}, 200, "too long a name"),
         ({**PUSH, "repository": {"full_name": "somebody/else"}}, {}, 200, "about another repository"),
     ],
 )  # fmt: skip
@@ -60,6 +63,9 @@ def test_a_webhook_that_is_not_good_sets_nothing_off(
     assert answer.status_code == status
     assert told in answer.text
     assert runs_of(ci, "hooked") == []
+    if status >= 400:
+        refusals = [json.loads(line)["message"] for line in ci.log().splitlines() if "refused" in line]
+        assert any(("hooked" in message and told in message) or "signature is wrong" in message for message in refusals)
 
 
 def test_a_ping_is_answered_and_an_unknown_application_looks_like_a_wrong_signature(ci: Ci, hooked: Remote) -> None:
@@ -130,6 +136,9 @@ def test_gitlab_and_gitea_are_believed_by_their_own_proofs() -> None:
         },
     }
     assert hooks.read("gitlab", "Merge Request Hook", request) == hooks.PullRequest(7, "main", SHA, "t", "bob", True)
+    for number in (0, -1, True, 2**31, "7", None):
+        odd = {**request, "object_attributes": {**request["object_attributes"], "iid": number}}  # type: ignore[dict-item]
+        assert hooks.read("gitlab", "Merge Request Hook", odd) == hooks.Nothing("it names no commit")
     found = hooks.envelope("gitlab", {"x-gitlab-event": "Push Hook", "x-gitlab-event-uuid": "u"}, body)
     assert found == hooks.Envelope("gitlab", "Push Hook", "u")
 
@@ -157,6 +166,7 @@ def test_a_repository_that_vanishes_is_told_of_and_deploys_nothing(ci: Ci, tmp_p
     app = until(
         lambda: next((a for a in ci.ask("GET", "/apps")["apps"] if a["name"] == "vanished" and a["problem"]), None)
     )
+    assert "vanished cannot be polled" in ci.log()
     assert "is gone, or not ours to read" in app["problem"]
     run = ci.ended(ci.push(remote, commit).json()["run"])
     assert (run["state"], run["error_code"]) == ("failed", "REMOTE_GONE")
@@ -260,6 +270,44 @@ def test_a_branch_force_pushed_meanwhile_is_not_deployed(ci: Ci, tmp_path: Path)
 
     gone = ci.ended(ci.push(remote, "e" * 40).json()["run"])
     assert (gone["state"], gone["error_code"]) == ("failed", "COMMIT_GONE")
+
+
+def test_a_branch_force_pushed_while_its_gate_runs_goes_no_further(ci: Ci, workspace: Served, tmp_path: Path) -> None:
+    remote = Remote(tmp_path, "regretted")
+    remote.commit("base")
+    ci.add(remote)
+    hold, go = tmp_path / "hold", tmp_path / "go"
+    os.mkfifo(go)
+
+    def slow(driver: FunctionDriver, request: TaskRequest, canceled: Any) -> None:
+        hold.touch()
+        go.read_text()
+
+    workspace.fleet.acts["regretted"] = slow
+    run = ci.push(remote, remote.commit("a mistake")).json()["run"]
+    until(hold.exists, 60)
+    remote.git("reset", "--quiet", "--hard", "HEAD~1")
+    remote.commit("another history")
+    go.write_text("on")
+    ended = ci.ended(run)
+    assert (ended["state"], "was force-pushed" in ended["reason"]) == ("superseded", True)
+    stood = [entry["environment"] for entry in ci.ask("GET", "/apps/regretted/deployments")["deployments"]]
+    assert stood == ["stage"]
+    assert "regretted" not in {job.settings.name for job in workspace.client.jobs.list() if job.settings}
+
+
+def test_a_repository_that_only_webhooks_tell_of_says_that_it_is_gone(ci: Ci, tmp_path: Path) -> None:
+    remote = Remote(tmp_path, "moved")
+    ci.add(remote)
+    commit = remote.commit()
+    remote.bare.rename(tmp_path / "elsewhere")
+    run = ci.ended(ci.push(remote, commit).json()["run"])
+    assert (run["state"], run["error_code"]) == ("failed", "REMOTE_GONE")
+    assert "is gone, or not ours to read" in ci.ask("GET", "/apps/moved")["problem"]
+    (tmp_path / "elsewhere").rename(remote.bare)
+    ci.ask("POST", f"/runs/{run['id']}/retry")
+    assert ci.ended(run["id"])["state"] == "succeeded"
+    assert ci.ask("GET", "/apps/moved")["problem"] == ""
 
 
 def test_an_older_commit_whose_webhook_comes_late_is_not_deployed_over_a_newer_one(ci: Ci, tmp_path: Path) -> None:

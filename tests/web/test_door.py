@@ -199,6 +199,8 @@ def test_drift_is_found_when_somebody_asks_and_shown_afterwards(site: Site, tmp_
     assert "1 jobs were changed by hand." in answer.text
     assert "Changed by hand: score" in answer.text
     assert "1 changed by hand" in session.get(f"{site.ci.url}/", timeout=30).text
+    metrics = requests.get(f"{site.ci.url}/metrics", timeout=30).text
+    assert 'headway_drifted_jobs{app="drifting",environment="production"} 1.0' in metrics
 
 
 def test_the_report_for_programs(site: Site, tmp_path: Path) -> None:

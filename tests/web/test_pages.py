@@ -1,5 +1,6 @@
 """The main pages in a real browser: log in, watch a run, approve a promotion, roll back, read the report."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,9 @@ def test_a_failing_test_is_named_on_the_page_and_a_retry_goes_on(site: Site, vis
     expect(page.locator("#run-head .badge")).to_have_text("succeeded", timeout=30_000)
     page.goto(f"{site.ci.url}/apps/red/releases/1.0.1")
     expect(page.get_by_text("signed and verified")).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="CycloneDX JSON").click()
+    assert json.loads(download.value.path().read_text())["bomFormat"] == "CycloneDX"
     picture(page, "release")
 
 

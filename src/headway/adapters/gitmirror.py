@@ -8,13 +8,14 @@ import base64
 import fcntl
 import os
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from headway.adapters.process import Finished, run_command
+from headway.adapters.process import Finished, Supervision, end_all_with, run_command
 from headway.core.errors import HeadwayError
 
 FETCH_SECONDS = 600
@@ -27,6 +28,15 @@ _GONE = re.compile(
     r"|authentication failed|permission denied|repository not",
     re.IGNORECASE,
 )
+# What a git that was killed, or a machine that lost power, leaves in a mirror: locks, and files without content.
+_LOCKED = re.compile(r"\.lock': File exists|cannot lock ref")
+_BROKEN = re.compile(
+    r"not a git repository: |object file .* is empty|loose object .* is corrupt|bad config|bad object|missing blob"
+    r"|unable to read (sha1 file|tree|[0-9a-f]{40})|invalid sha1 pointer"
+)
+_MARK = "HEADWAY_FETCHES_INTO"
+# What tidies the mirror up does so before the fetch ends: nobody else works in it then.
+_TIDY = ("-c", "gc.autoDetach=false", "-c", "maintenance.autoDetach=false")
 
 
 @dataclass(frozen=True)
@@ -61,12 +71,13 @@ def check_remote(url: str) -> str:
 @dataclass(frozen=True)
 class Mirror:
     """One remote, mirrored in `folder`. `token` is for its host, empty where it needs none; `variables` is git's
-    environment."""
+    environment; `supervision` may end what git does (HeadwayError STEP_HALTED)."""
 
     url: str
     folder: Path
     variables: Mapping[str, str]
     token: str = ""
+    supervision: Supervision | None = None
 
     def heads(self) -> dict[str, str]:
         """The commit at the head of each branch. Raise HeadwayError REMOTE_GONE, REMOTE_UNREACHABLE."""
@@ -85,14 +96,34 @@ class Mirror:
     def fetch(self, *more: str) -> None:
         """Bring every branch and tag, and the refs or commits `more`, here."""
         with self._locked():
+            self._require(
+                self._fetched("--prune", "--", self.url, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+            )
+            for ref in more:
+                self._require(self._fetched("--", self.url, ref))
+
+    def _fetched(self, *arguments: str) -> Finished:
+        """A fetch; once more where a killed one had left the mirror unfit."""
+        for fresh in (True, False):
             if not (self.folder / "HEAD").exists():
                 self._ok("init", "--quiet", "--bare", str(self.folder), here=False)
-            refs = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"]
-            done = self._git("fetch", "--quiet", "--prune", "--force", "--", self.url, *refs, seconds=FETCH_SECONDS)
-            self._require(done)
-            for ref in more:
-                done = self._git("fetch", "--quiet", "--force", "--", self.url, ref, seconds=FETCH_SECONDS)
-                self._require(done)
+            fetch = (*_TIDY, "fetch", "--quiet", "--force", *arguments)
+            done = self._git(*fetch, own={_MARK: str(self.folder)}, seconds=FETCH_SECONDS)
+            if done.status == 0 or not fresh or not self._mended(done.output):
+                break
+        return done
+
+    def _mended(self, said: str) -> bool:
+        """Who holds the mirror's lock mends what a killed process left in it; False where that is not what is wrong."""
+        if _LOCKED.search(said):
+            end_all_with(_MARK, str(self.folder))
+            for lock in self.folder.rglob("*.lock"):
+                lock.unlink(missing_ok=True)
+            return True
+        if _BROKEN.search(said):
+            shutil.rmtree(self.folder, ignore_errors=True)
+            return True
+        return False
 
     def commit(self, reference: str, *, pull: str | None = None) -> RemoteCommit:
         """The commit that a hash, branch or tag names, fetched where it is not here. `pull` is the ref of a pull
@@ -103,7 +134,7 @@ class Mirror:
             found = self._commit(reference)
         if found is None and _SHA.fullmatch(reference):
             with self._locked():  # no branch has it any more; some servers still give it by its hash
-                self._git("fetch", "--quiet", "--", self.url, reference, seconds=FETCH_SECONDS)
+                self._fetched("--", self.url, reference)
             found = self._commit(reference)
         if found is None:
             raise HeadwayError("COMMIT_GONE", url=self.url, ref=reference)
@@ -130,15 +161,24 @@ class Mirror:
         return self._git("merge-base", "--is-ancestor", older, newer).status == 0
 
     def export(self, sha: str, folder: Path) -> None:
-        """Write the files of a commit, and nothing else, into `folder` (which must be new)."""
-        folder.mkdir(parents=True)
-        index = folder.with_name(folder.name + ".index")
-        own = {"GIT_INDEX_FILE": str(index), "GIT_WORK_TREE": str(folder)}
+        """Write the files of a commit, and nothing else, into `folder` (which must be new): all of them, or there is no
+        such folder."""
+        if folder.exists():
+            raise FileExistsError(folder)
+        draft, index = folder.with_name(folder.name + ".part"), folder.with_name(folder.name + ".index")
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(parents=True)
+        own = {"GIT_INDEX_FILE": str(index), "GIT_WORK_TREE": str(draft)}
         try:
             self._ok("read-tree", sha, own=own)
             self._ok("checkout-index", "--all", own=own)
+        except HeadwayError as error:
+            with self._locked():  # what cannot be read is fetched anew by whoever tries again
+                self._mended(error.message)
+            raise
         finally:
             index.unlink(missing_ok=True)
+        draft.rename(folder)
 
     def _require(self, done: Finished) -> None:
         if done.status == 0:
@@ -169,6 +209,7 @@ class Mirror:
             cwd=self.folder.parent,
             environment={**self._environment(), **(own or {})},
             timeout_seconds=seconds,
+            supervision=self.supervision,
         )
 
     def _environment(self) -> dict[str, str]:

@@ -146,16 +146,17 @@ def _chunks(
 def end_all_with(variable: str, value: str) -> int:
     """Kill every process of this user that was started with that environment variable, and what it had started: those
     that left their process group (daemons) too. Return how many. Nothing is done where there is no /proc."""
-    wanted, ended = f"{variable}={value}".encode(), 0
+    wanted = f"{variable}={value}".encode()
+    ended: set[int] = set()
     for _ in range(_SWEEPS):
         found = [pid for pid in _processes() if wanted in _environment(pid)]
         for pid in found:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
-                ended += 1
+                ended.add(pid)
         if not found:
             break
-    return ended
+    return len(ended)
 
 
 def _processes() -> list[int]:

@@ -3,6 +3,7 @@
 Exit status: 0 done, 1 the work failed, 2 wrong use, 3 blocked by a gate or a lock, 130 interrupted.
 """
 
+import gc
 import sys
 from itertools import pairwise
 
@@ -26,6 +27,7 @@ from headway.cli import (
     workspace,
 )
 from headway.cli.demo import command as demo
+from headway.cli.demo import example
 from headway.cli.output import Format, progress_console, show_error
 from headway.core.errors import HeadwayError
 
@@ -68,6 +70,7 @@ collecting.register(app)
 signing.register(app)
 line.register(app)
 demo.register(app)
+example.register(app)
 serve.register(app)
 report.register(app)
 app.add_typer(ci.app_group, name="app", rich_help_panel=serve.PANEL)
@@ -78,6 +81,9 @@ app.add_typer(workspace.app, name="workspace", rich_help_panel="The embedded wor
 def main() -> None:
     """The console script. An error that is not a HeadwayError is our bug and keeps its traceback."""
     output = Format.JSON if _asks_for_json(sys.argv[1:]) else Format.TEXT
+    # Job files of a thousand jobs are some hundred thousand objects, none of them garbage: looking through them again
+    # and again takes longer than reading them.
+    gc.set_threshold(100_000, 20, 20)
     try:
         app()
     except HeadwayError as error:

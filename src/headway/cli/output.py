@@ -32,8 +32,17 @@ Root = Annotated[
     str, typer.Option("--root", help="Folder of the application (with headway.toml).", show_default="this folder")
 ]
 
-progress_console = Console(stderr=True, highlight=False)
-result_console = Console(highlight=False, soft_wrap=True)
+
+def _console(stderr: bool) -> Console:
+    """As wide as its terminal; what goes to a file or to another program is neither wrapped nor cut."""
+    console = Console(stderr=stderr, highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.width = _UNBOUNDED
+    return console
+
+
+_UNBOUNDED = 100_000
+progress_console, result_console = _console(stderr=True), _console(stderr=False)
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,9 @@ CATALOGUE: dict[str, Entry] = {
             "{path} is not empty, and not a demo's",
             "Name another folder with --folder; nothing was removed.",
         ),
+        Entry(
+            "EXAMPLE_FOLDER_TAKEN", WRONG_USE, "{path} is there already", "Name another folder; nothing was changed."
+        ),
         Entry("INIT_EXISTS", WRONG_USE, "{path} exists and is not overwritten", "`headway check` reads it."),
         Entry(
             "JAVA_NOT_FOUND",

@@ -3,13 +3,15 @@
 import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from headway.core.application import Application, JobDefinition
 from headway.core.diagnostics import Diagnostic, Location
 from headway.core.references import found_in, job_references, problem
-from headway.core.sources import read_yaml
+from headway.core.sources import Source, read_yaml
 
+_JOBS = "resources.jobs."
 PRINCIPALS = ("user_name", "group_name", "service_principal_name")
 
 
@@ -26,7 +28,7 @@ def read_jobs(texts: Mapping[str, str], known: KnownFields) -> tuple[dict[str, J
     jobs: dict[str, JobDefinition] = {}
     problems: list[Diagnostic] = []
     for file, text in sorted(texts.items()):
-        source = read_yaml(file, text)
+        source = _source(file, text)
         if isinstance(source, Diagnostic):
             problems.append(source)
             continue
@@ -47,6 +49,7 @@ def read_jobs(texts: Mapping[str, str], known: KnownFields) -> tuple[dict[str, J
                     source.at(f"resources.{name}"), f"resources.{name}", "only jobs and cluster_policies are read here"
                 )
             )
+        by_job = _lines_by_job(source.lines, found)
         for key, settings in found.items():
             path = f"resources.jobs.{key}"
             if not isinstance(settings, dict):
@@ -56,12 +59,32 @@ def read_jobs(texts: Mapping[str, str], known: KnownFields) -> tuple[dict[str, J
                 message = f"the job {key} is defined in {jobs[key].location} as well"
                 problems.append(Diagnostic(source.at(path), path, message))
                 continue
-            prefix = path + "."
-            lines = {name[len(prefix) :]: line for name, line in source.lines.items() if name.startswith(prefix)}
-            job = JobDefinition(str(key), settings, source.at(path), lines)
+            job = JobDefinition(str(key), settings, source.at(path), by_job[str(key)])
             problems.extend(check_definition(job, known))
             jobs[str(key)] = job
     return jobs, problems
+
+
+# A command reads the folder's files and the release's, which mostly are the same.
+@lru_cache(maxsize=4)
+def _source(file: str, text: str) -> Source | Diagnostic:
+    return read_yaml(file, text)
+
+
+def _lines_by_job(lines: Mapping[str, int], jobs: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+    """The lines of each job's fields, by the paths below it: each line is looked at once, however many jobs there
+    are. Keys may have dots in them."""
+    found: dict[str, dict[str, int]] = {str(key): {} for key in jobs}
+    for path, line in lines.items():
+        if not path.startswith(_JOBS):
+            continue
+        end = path.find(".", len(_JOBS))
+        while end != -1:
+            own = found.get(path[len(_JOBS) : end])
+            if own is not None:
+                own[path[end + 1 :]] = line
+            end = path.find(".", end + 1)
+    return found
 
 
 def _where(job: JobDefinition, path: str) -> Location:

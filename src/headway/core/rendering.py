@@ -1,11 +1,16 @@
 """A plan for people: as text, and as Markdown for a pull request. Reads the very steps that are applied."""
 
+import re
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 
 from headway.core.shapes import Group, groups, lines, name
 from headway.core.steps import ArtifactChange, Plan
 
 _NAMED = 6  # so many jobs of a group are named before the rest is counted
+# Characters of Markdown: GitHub takes no comment longer than 65,536.
+_MOST_ROWS, _MOST = 30_000, 60_000
 _WORDS = {
     "create": "to create",
     "reset": "to change",
@@ -77,11 +82,20 @@ def _digests(artifact: ArtifactChange) -> str:
 
 
 def as_markdown(plan: Plan) -> str:
-    """The plan for a pull request: a table of what changes alike, and each job beneath it, folded."""
-    return "\n".join(_markdown(plan)) + "\n"
+    """The plan for a pull request: a table of what changes alike, and each job beneath it, folded. Never longer than
+    what a pull request takes: what does not fit is counted."""
+    told = "\n".join(_head(plan)) + "\n"
+    if plan.steps:
+        told += "\n".join(_details(plan, _MOST - len(told))) + "\n"
+    if plan.orphans:
+        orphans = [f"- {_code(o.key)} (job {o.job_id}): {_cell(o.reason)}" for o in plan.orphans]
+        shown = _fitting(orphans, _MOST + 4_000 - len(told))
+        more = len(orphans) - len(shown)
+        told += "\n".join(["", "Left alone:", "", *shown, *([f"- and {more} more"] if more else [])]) + "\n"
+    return told
 
 
-def _markdown(plan: Plan) -> Iterator[str]:
+def _head(plan: Plan) -> Iterator[str]:
     yield f"### {_cell(_title(plan))}"
     yield ""
     yield f"**{summary(plan)}** (state {plan.serial})"
@@ -96,26 +110,44 @@ def _markdown(plan: Plan) -> Iterator[str]:
         yield ""
         yield "| | jobs | what changes | why |"
         yield "| --- | --- | --- | --- |"
-        for group in groups(plan):
-            keys = [step.key for step in group.steps]
-            who = _code(keys[0]) if len(keys) == 1 else f"{len(keys)} jobs: {_cell(_names(keys))}"
-            told = "<br>".join(_cell(line) for line in group.lines) or _WORDS[group.action].removeprefix("to ")
-            yield f"| {group.sign} | {who} | {told} | {_cell(group.reason)} |"
-        yield ""
-        yield f"<details><summary>every job ({len(plan.steps)} steps)</summary>"
-        yield ""
-        yield "```text"
-        for step in plan.steps:
-            yield from _group_text(Group(step.action, step.reason, tuple(lines(step, plan)), (step,)))
-        yield "```"
-        yield ""
-        yield "</details>"
-    if plan.orphans:
-        yield ""
-        yield "Left alone:"
-        yield ""
-        for orphan in plan.orphans:
-            yield f"- {_code(orphan.key)} (job {orphan.job_id}): {_cell(orphan.reason)}"
+        rows = [_row(group) for group in groups(plan)]
+        shown = _fitting(rows, _MOST_ROWS)
+        yield from shown
+        if len(shown) < len(rows):
+            yield f"| | and {len(rows) - len(shown)} more shapes of change | `headway plan` tells them | |"
+
+
+def _row(group: Group) -> str:
+    keys = [step.key for step in group.steps]
+    who = _code(keys[0]) if len(keys) == 1 else f"{len(keys)} jobs: {_cell(_names(keys))}"
+    told = "<br>".join(_cell(line) for line in group.lines) or _WORDS[group.action].removeprefix("to ")
+    return f"| {group.sign} | {who} | {told} | {_cell(group.reason)} |"
+
+
+def _details(plan: Plan, most: int) -> Iterator[str]:
+    """Every step, as many of them as fit."""
+    steps = [
+        "\n".join(_group_text(Group(step.action, step.reason, tuple(lines(step, plan)), (step,))))
+        for step in plan.steps
+    ]
+    shown = _fitting(steps, most - 300)
+    fence = "`" * max(3, 1 + max((len(run) for text in shown for run in re.findall("`+", text)), default=0))
+    yield ""
+    yield f"<details><summary>every job ({len(steps)} steps)</summary>"
+    yield ""
+    yield f"{fence}text"
+    yield from shown
+    if len(shown) < len(steps):
+        yield f"  … and {len(steps) - len(shown)} more steps: headway plan {plan.environment} --every-job"
+    yield fence
+    yield ""
+    yield "</details>"
+
+
+def _fitting(texts: Sequence[str], most: int) -> list[str]:
+    """As many of the texts, from the first on, as make no more than so many characters together."""
+    ends = list(accumulate(len(text) + 1 for text in texts))
+    return list(texts[: bisect_right(ends, most)])
 
 
 def _code(value: str) -> str:

@@ -250,11 +250,11 @@ def _found_before(site: Site, step: JournalStep) -> str:
 def _do(site: Site, made: Deployment, step: JournalStep, again: bool, number: int) -> int:
     match step.action:
         case "create":
-            return site.create(step.key, _with_numbers(site, step.after), look_first=again)
+            return site.create(step.key, numbered(site, step.after), look_first=again)
         case "adopt" if only_tags_differ(step):
             return site.tag(_job_id(site, step), (step.after or {})["tags"], step.key)
         case "reset" | "adopt":
-            return site.reset(_job_id(site, step), _with_numbers(site, step.after), step.key)
+            return site.reset(_job_id(site, step), numbered(site, step.after), step.key)
         case "permissions":
             job_id = _job_id(site, step)
             site.permit(job_id, (step.after or {})[PERMISSIONS], step.key)
@@ -271,7 +271,7 @@ def _do(site: Site, made: Deployment, step: JournalStep, again: bool, number: in
             raise ValueError(f"{step.action} is no step of a job")
 
 
-def _with_numbers(site: Site, settings: Any) -> Any:
+def numbered(site: Site, settings: Any) -> Any:
     """Settings with the numbers of the jobs that this deployment has created meanwhile."""
     if not job_references(settings):
         return settings

@@ -8,7 +8,7 @@ from headway.core.events import Progress
 from headway.core.ledger import Deployment, JournalStep
 from headway.core.plan import PERMISSIONS, ObservedJob, differences
 from headway.core.policies import policy_changes
-from headway.delivery.applying import Site, only_tags_differ, restart
+from headway.delivery.applying import Site, numbered, only_tags_differ, restart
 from headway.delivery.observing import observe, read_permissions
 from headway.delivery.policies import delete_policy, observed_policies, set_policy, with_policy
 
@@ -175,7 +175,12 @@ def _undo_restart(site: Site, number: int, step: JournalStep, there: list[Observ
 
 
 def standing(site: Site, made: Deployment) -> str:
-    """What stands where, job by job, for a person who must finish it by hand."""
+    """What stands where, job by job, for a person who must finish it: looked up, where the workspace lets itself be
+    asked."""
+    try:
+        there: dict[str, list[ObservedJob]] | None = _there(site)
+    except HeadwayError:
+        there = None
     told = []
     for key in sorted({step.key for step in made.steps}):
         own = [step for step in made.steps if step.key == key]
@@ -184,6 +189,24 @@ def standing(site: Site, made: Deployment) -> str:
             what = f"as in {made.previous or 'the time before'}"
         else:
             failed = next((step for step in own if step.status == "failed"), own[0])
-            what = f"perhaps as in {made.version or 'the new state'} ({failed.action}: {failed.message})"
+            what = f"{_seen(site, made, own, there)} ({failed.action}: {failed.message})"
         told.append(f"{key} (job {number}): {what}")
     return "; ".join(told)
+
+
+def _seen(site: Site, made: Deployment, own: list[JournalStep], there: dict[str, list[ObservedJob]] | None) -> str:
+    """Of one job that could not be taken back: which of the two it is like now."""
+    old, new = f"as in {made.previous or 'the time before'}", f"as in {made.version or 'the new state'}"
+    step = next((step for step in own if _jobs(step)), None)
+    if there is None or step is None:
+        return f"perhaps {new}"
+    jobs = there.get(step.key, [])
+    job = next((job for job in jobs if job.job_id == step.job_id), jobs[0] if jobs else None)
+    if job is None:
+        return f"{old if step.before is None else new}, it is not there"
+    before = with_policy(dict(step.before or {}), _policy_numbers(site))
+    if step.before is not None and not differences(job.settings, before):
+        return old
+    if step.after is not None and not differences(job.settings, numbered(site, step.after)):
+        return new
+    return "like neither of the two" if step.after is not None else old

@@ -183,12 +183,17 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(source, "sha256").hexdigest()
 
 
+def sbom_bytes(store: ObjectStore, release: Release) -> bytes | None:
+    """A release's bill of materials (CycloneDX JSON) as it was stored; None where it has none."""
+    try:
+        return store.get(f"{release_folder(release.app, release.version)}/{SBOM}")[0]
+    except ObjectNotFound:
+        return None
+
+
 def load_sbom(store: ObjectStore, release: Release) -> list[str]:
     """The libraries that a release's bill of materials names, as package URLs; empty where it has none."""
-    try:
-        data = json.loads(store.get(f"{release_folder(release.app, release.version)}/{SBOM}")[0])
-    except ObjectNotFound:
-        return []
+    data = json.loads(sbom_bytes(store, release) or b"{}")
     return sorted(str(entry["purl"]) for entry in data.get("components", []) if entry.get("purl"))
 
 

@@ -1,11 +1,13 @@
 """The server's JSON API, `/api/v1`: what `headway app` and `headway runs` use. Each route names the role it wants."""
 
+import functools
 import json
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import anyio.to_thread
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -230,7 +232,8 @@ async def event_stream(
     comment now and then, so that nobody thinks that the line is dead. Ends when the reader goes or the server stops."""
     while not request.app.state.stopping.is_set() and not await request.is_disconnected():
         try:
-            found = await run_in_threadpool(service.follow, after, run, seconds)
+            follow = functools.partial(service.follow, after, run, seconds)
+            found = await anyio.to_thread.run_sync(follow, limiter=request.app.state.followers)
         except HeadwayError:
             return
         for event in found:

@@ -7,7 +7,8 @@ import fcntl
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
@@ -47,6 +48,28 @@ class Database:
     def patient(self, seconds: float, hurry: threading.Event | None = None) -> "Database":
         """The same database for somebody who waits until it is back."""
         return replace(self, patience_seconds=seconds, hurry=hurry or threading.Event())
+
+    @contextmanager
+    def alone(self, key: int) -> Iterator[bool]:
+        """Whether this is the only process that does, for the time of the block, what `key` stands for. Raise
+        HeadwayError PIPELINE_DATABASE."""
+        if not self.shared:
+            yield True  # nobody else has the file
+            return
+        try:
+            connection = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            mine = bool(connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": key}).scalar_one())
+        except DBAPIError as error:
+            raise HeadwayError(
+                "PIPELINE_DATABASE", url=self.engine.url.render_as_string(), reason=_reason(error)
+            ) from error
+        try:
+            yield mine
+        finally:
+            with suppress(DBAPIError):  # a connection that is lost has lost its lock too
+                if mine:
+                    connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": key})
+                connection.close()
 
     def run(self, work: Callable[[Connection], T]) -> T:
         """Do `work` in one transaction, again from its beginning while the database is away. Raise HeadwayError
@@ -134,7 +157,8 @@ def lock_for_one(url: str, data: Path) -> IO[str] | None:
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
         return None
-    path = Path(f"{parsed.database}.lock") if parsed.database else data / "headway.db.lock"
+    # By its real name: two servers may call the file differently.
+    path = Path(f"{Path(parsed.database).resolve()}.lock") if parsed.database else data / "headway.db.lock"
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = path.open("a+")
     try:

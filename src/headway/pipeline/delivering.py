@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from headway.adapters.clock import SystemClock
+from headway.adapters.gitmirror import Mirror
 from headway.core.errors import HeadwayError
 from headway.core.ledger import EnvironmentState
 from headway.core.release import Release
@@ -58,19 +59,25 @@ class Delivering:
             plan += [[entry, name] for entry in names]
         return plan
 
-    def _require_current(self, work: Work) -> None:
-        """A branch may have been force-pushed since: a commit that it lost is not deployed by accident. Neither is one
-        whose webhook came late, or again, when a newer one has been delivered; unless somebody asks for it."""
+    def _require_on_branch(self, work: Work) -> Mirror | None:
+        """A branch may have been force-pushed since: a commit that it lost goes no further by accident. Answers the
+        mirror that was looked into, None where somebody asked for this very commit."""
         run = work.run
         if run.trigger not in ("push", "poll") or not run.branch:
-            return
-        mirror = self._hands.place.mirror(work.app)
+            return None
+        mirror = self._hands.place.mirror(work.app, work.watch.supervision)
         mirror.fetch()
         if not mirror.contains(run.branch, run.commit):
             reason = f"branch {run.branch} was force-pushed and has no commit {run.commit[:12]} any more"
             self._hands.end(run, work.app, "superseded", None, reason)
             raise Stopped
-        if run.attempt > 1:
+        return mirror
+
+    def _require_current(self, work: Work) -> None:
+        """Nor is a commit deployed whose webhook came late, or again, when a newer one has been delivered; unless
+        somebody asks for it."""
+        run, mirror = work.run, self._require_on_branch(work)
+        if mirror is None or run.attempt > 1:
             return
         delivered = self._hands.service.runs.newest(run.app, states=DELIVERED, branch=run.branch, limit=20)
         newer = next((r for r in delivered if r.kind == "line" and mirror.contains(run.branch, r.commit)), None)
@@ -84,6 +91,7 @@ class Delivering:
         return load_release(line.store, line.app.name, work.memory["release"])
 
     def admit(self, work: Work, name: str) -> bool:
+        self._require_on_branch(work)  # the gates before this may have taken an hour
         line = work.line()
         admit(line, self._release(work, line), name)
         return True
@@ -159,7 +167,10 @@ class Delivering:
             # A killed attempt took it back already.
             reason = "its gates refused it, and it was taken back"
             raise HeadwayError("GATE_FAILED", gate="run", environment=name, version=version, reason=reason)
+        by = self._hands.service.runs.get(work.run.id).cancel_requested
         try:
+            if by and target.environment.gates:
+                raise HeadwayError("STEP_HALTED", what="gate", reason=f"cancelled by {by}")
             judge(target, before, f"{work.run.id}/{work.run.attempt}")
         except HeadwayError as error:
             if error.code == "STEP_HALTED" and not work.watch.stopping.is_set():

@@ -158,9 +158,9 @@ class Engine:
         for run in self._service.runs.newest(states=WORKING, limit=10_000):
             status = DBOS.get_workflow_status(workflow_id(run))
             now = self._service.run(run.id)
-            if status is not None and status.status in _LOST and (now.state, now.attempt) == (run.state, run.attempt):
-                reason = f"the engine lost it (its workflow is {status.status}); retry it"
-                self._executor.lost(run, reason)
+            word = status.status if status is not None else "not there"
+            if (status is None or word in _LOST) and (now.state, now.attempt) == (run.state, run.attempt):
+                self._executor.lost(run, f"the engine lost it (its workflow is {word}); retry it")
 
     def _look_after_workers(self) -> None:
         beat = self._settings.worker_timeout_seconds / 5

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select, text
 
 from headway.pipeline.database import Database, now_ms
 from headway.pipeline.model import EventRecord
@@ -12,6 +12,7 @@ from headway.pipeline.tables import events
 
 Kind = Literal["run", "step", "log", "approval"]
 PAGE = 500
+_IN_ORDER = 0x68656576  # the key of PostgreSQL's advisory lock
 
 
 class Events:
@@ -22,7 +23,10 @@ class Events:
         self._news = threading.Condition()
 
     def write(self, connection: Connection, run: int, app: str, kind: Kind, data: Mapping[str, Any]) -> None:
-        """Add an event to the transaction that makes the change."""
+        """Add an event to the transaction that makes the change, as the last thing it does: on PostgreSQL its numbers
+        are given in the order of the commits, or who follows would pass over one that is committed late."""
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _IN_ORDER})
         connection.execute(insert(events).values(run=run, app=app, kind=kind, data=dict(data), at_ms=now_ms()))
 
     def told(self) -> None:

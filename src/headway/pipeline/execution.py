@@ -19,6 +19,7 @@ from headway.pipeline.logs import about
 from headway.pipeline.making import Making
 from headway.pipeline.model import App, Run, RunState
 from headway.pipeline.recording import Recorder
+from headway.pipeline.runs import RunStore
 from headway.pipeline.work import WORKING, Hands, Stopped, Work
 from headway.pipeline.workplace import Watch
 
@@ -61,6 +62,8 @@ class Executor:
             delivering.rollback,
         )
         self._steps = {act.__name__: act for act in acts}
+        # For looks that are repeated anyway: these do not wait for a database that is away.
+        self._glance = RunStore(hands.service.database.patient(0), hands.service.events)
         self._active = 0
         self.parked = 0
         self._changed = threading.Condition()
@@ -78,6 +81,9 @@ class Executor:
         try:
             self._park_when_stopping()
             return self._perform_known(name, run_id, attempt, environment)
+        except Exception:
+            self._park_when_stopping()  # nobody waits for the database any more: the step was not done
+            raise
         finally:
             with self._changed:
                 self._active -= 1
@@ -127,7 +133,7 @@ class Executor:
                     Watch(
                         folder,
                         self._hands.place.settings,
-                        lambda: self._service.runs.get(run_id).cancel_requested,
+                        lambda: self._glance.get(run_id).cancel_requested,
                         self._stopping,
                         self._hands.place.settings.build_hours * 3600 if name in _COMMANDS else float("inf"),
                     )
@@ -145,7 +151,7 @@ class Executor:
     def _do(self, name: str, work: Work, environment: str) -> Any:
         act = self._steps[name]
         try:
-            self._require_going(work)
+            self._require_going(work, before=name)
             answer = act(work, environment) if environment else act(work)
             self._require_going(work, after=name)
             return answer
@@ -172,10 +178,11 @@ class Executor:
                 self._changed.notify_all()
             threading.Event().wait()
 
-    def _require_going(self, work: Work, after: str = "") -> None:
-        """Between steps: a cancelled run ends here. Its last step has no more to stop."""
+    def _require_going(self, work: Work, *, before: str = "", after: str = "") -> None:
+        """Between steps: a cancelled run ends here. Its last step has no more to stop; and between what was applied and
+        its gate nothing ends, for the gate takes back what nobody vouches for."""
         self._park_when_stopping()
-        if after in _LAST:
+        if after in (*_LAST, "apply") or before == "gate":
             return
         by = work.watch.by or self._service.runs.get(work.run.id).cancel_requested
         if by:
@@ -183,8 +190,11 @@ class Executor:
             raise Stopped
 
     def _failed(self, work: Work, environment: str, error: HeadwayError) -> None:
-        if work.watch.by:
-            self._hands.end(work.run, work.app, "cancelled", None, f"cancelled by {work.watch.by}")
+        by = work.watch.by
+        if not by and error.code == "STEP_HALTED":
+            by = self._service.runs.get(work.run.id).cancel_requested
+        if by:
+            self._hands.end(work.run, work.app, "cancelled", None, f"cancelled by {by}")
         elif error.code == "GATE_FAILED":
             self._hands.end(work.run, work.app, "refused", error)
         else:

@@ -9,13 +9,14 @@ import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from headway.pipeline.model import App, Provider
 
 _SHA = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _GONE = re.compile(r"0{40}(0{24})?")
 _BRANCH = "refs/heads/"
+_LONGEST_NAME, _LARGEST_NUMBER = 1000, 2**31
 HOOKED: tuple[Provider, ...] = ("github", "gitlab", "gitea")
 
 
@@ -144,6 +145,8 @@ def _push(ref: str, after: str, head: Mapping[str, Any], pusher: Mapping[str, An
         return Nothing(f"{ref[:100] or 'no ref'} is not a branch")
     if _GONE.fullmatch(after):
         return Nothing(f"the branch {ref.removeprefix(_BRANCH)[:100]} was deleted")
+    if len(ref) > _LONGEST_NAME:
+        return Nothing("its branch has too long a name")
     if not _SHA.fullmatch(after):
         return Nothing("it names no commit")
     author = _map(head.get("author"))
@@ -163,7 +166,7 @@ def _pull_request(data: Mapping[str, Any]) -> Told:
     pull = _map(data.get("pull_request"))
     head, base = _map(pull.get("head")), _map(pull.get("base"))
     number, commit = data.get("number") or pull.get("number"), str(head.get("sha", ""))
-    if not isinstance(number, int) or not _SHA.fullmatch(commit):
+    if not _is_number(number) or not _SHA.fullmatch(commit):
         return Nothing("it names no commit")
     ours = _map(base.get("repo")).get("full_name")
     return PullRequest(
@@ -182,7 +185,7 @@ def _merge_request(data: Mapping[str, Any]) -> Told:
     if action not in ("open", "reopen") and not (action == "update" and changed):
         return Nothing(f"the action {str(action)[:50]} of a merge request sets nothing off")
     number, commit = request.get("iid"), str(_map(request.get("last_commit")).get("id", ""))
-    if not isinstance(number, int) or not _SHA.fullmatch(commit):
+    if not _is_number(number) or not _SHA.fullmatch(commit):
         return Nothing("it names no commit")
     source, target = request.get("source_project_id"), request.get("target_project_id")
     return PullRequest(
@@ -193,6 +196,10 @@ def _merge_request(data: Mapping[str, Any]) -> Told:
         by=str(_map(data.get("user")).get("username", ""))[:200],
         fork=source is None or source != target,
     )
+
+
+def _is_number(value: Any) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < _LARGEST_NUMBER
 
 
 def _map(value: Any) -> Mapping[str, Any]:

@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 
 from headway.adapters.clock import SystemClock
 from headway.adapters.git import Commit
-from headway.adapters.gitmirror import Mirror
+from headway.adapters.gitmirror import Mirror, RemoteCommit
 from headway.core.errors import HeadwayError
 from headway.core.release import TestResult, Version
 from headway.core.rendering import summary
@@ -47,8 +47,8 @@ class Making:
         run, emit = work.run, work.emit
         with step(emit, "checkout", run.commit[:12]) as note:
             shutil.rmtree(work.folder, ignore_errors=True)
-            mirror = self._hands.place.mirror(work.app)
-            found = mirror.commit(run.commit, pull=_pull_ref(work.app, run))
+            mirror = self._hands.place.mirror(work.app, work.watch.supervision)
+            found = self._found(work, mirror)
             mirror.export(found.sha, work.folder / "checkout")
             files = read_files(work.folder / "checkout" / work.app.folder)
             application = application_of(files, work.variables)
@@ -67,6 +67,15 @@ class Making:
         self._hands.service.apps.keep_configuration(work.app.name, files)
         return "line"
 
+    def _found(self, work: Work, mirror: Mirror) -> RemoteCommit:
+        """The run's commit. Where its repository is not to be had, its application says so too."""
+        try:
+            return mirror.commit(work.run.commit, pull=_pull_ref(work.app, work.run))
+        except HeadwayError as error:
+            if error.code.startswith("REMOTE_"):
+                self._hands.service.apps.set_problem(work.app.name, error.message)
+            raise
+
     @staticmethod
     def _is_delivered(run: Run, mirror: Mirror, branch: str) -> bool:
         """Whether the run's commit may go to the environments: it is of the branch that `headway.toml` names. A tag or
@@ -84,8 +93,8 @@ class Making:
         used, folder = work.folder / f"{marker}.begun", work.folder / "checkout"
         if used.exists() or not folder.exists():
             shutil.rmtree(work.folder, ignore_errors=True)
-            mirror = self._hands.place.mirror(work.app)
-            mirror.export(mirror.commit(work.run.commit, pull=_pull_ref(work.app, work.run)).sha, folder)
+            mirror = self._hands.place.mirror(work.app, work.watch.supervision)
+            mirror.export(self._found(work, mirror).sha, folder)
         used.touch()
         run = self._hands.service.runs.get(work.run.id)
         commit = Commit(run.commit, run.message, run.author, "", run.branch)

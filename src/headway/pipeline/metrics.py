@@ -8,6 +8,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 from sqlalchemy import func, select
 
+from headway.pipeline.drift import DriftWatch
 from headway.pipeline.model import RUN_STATES
 from headway.pipeline.service import PipelineService
 from headway.pipeline.tables import deliveries, deployments, notifications, runs, steps, workers
@@ -18,8 +19,8 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 class EngineCollector(Collector):
     """What the database knows, so that every server and worker would say the same and a restart loses nothing."""
 
-    def __init__(self, service: PipelineService) -> None:
-        self._db = service.database
+    def __init__(self, service: PipelineService, drift: DriftWatch) -> None:
+        self._db, self._drift = service.database, drift
 
     def collect(self) -> Iterator[Metric]:
         """The figures of now."""
@@ -78,10 +79,18 @@ class EngineCollector(Collector):
             ).scalar_one()
         )
         yield GaugeMetricFamily("headway_workers", "Processes that execute runs.", value=alive)
+        drifted = GaugeMetricFamily(
+            "headway_drifted_jobs",
+            "Jobs that were changed by hand, when the workspace was asked last.",
+            labels=["app", "environment"],
+        )
+        for app, environment, count in self._drift.counts():
+            drifted.add_metric([app, environment], count)
+        yield drifted
 
 
-def exposition(service: PipelineService) -> bytes:
+def exposition(service: PipelineService, drift: DriftWatch) -> bytes:
     """The figures in Prometheus' text format."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(EngineCollector(service))
+    registry.register(EngineCollector(service, drift))
     return generate_latest(registry)

@@ -1,16 +1,19 @@
 """What a run says, written down while it says it: steps, log lines, tests. Secrets are masked on the way."""
 
+import logging
 import re
 import threading
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any
 
+from headway.core.errors import HeadwayError
 from headway.core.events import Event, LogLine, Planned, Progress, StepFinished, StepStarted, TestsReported
 from headway.pipeline.database import storable
 from headway.pipeline.model import Run, StepState, TestCase
 from headway.pipeline.runs import RunStore
 
+logger = logging.getLogger(__name__)
 FLUSH_SECONDS = 0.25
 CHUNK_CHARACTERS = 32_000
 _SHORTEST_SECRET = 6
@@ -129,5 +132,8 @@ class Recorder:
 
     def _flush_now_and_then(self) -> None:
         while not self._ended.wait(FLUSH_SECONDS):
-            with self._lock:
-                self._flush()
+            try:
+                with self._lock:
+                    self._flush()
+            except HeadwayError as error:  # the lines are kept: the next look writes them
+                logger.warning("lines of run %s wait for the database: %s", self._run.id, error.message)

@@ -5,13 +5,14 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from headway.core.errors import HeadwayError
 from headway.core.events import StepName
 from headway.pipeline.database import Database, now_ms
 from headway.pipeline.events import Events
 from headway.pipeline.model import ENDED, SUPERSEDABLE, LogPage, Run, RunState, Step, StepState, TestCase
-from headway.pipeline.tables import log_chunks, runs, steps, tests
+from headway.pipeline.tables import approvals, log_chunks, runs, steps, tests
 
 LIMIT = 100
 
@@ -85,20 +86,32 @@ class RunStore:
         query = select(runs.c.state, func.count()).group_by(runs.c.state)
         return {str(state): int(count) for state, count in self._db.run(lambda c: c.execute(query).all())}
 
-    def move(self, run_id: int, come_from: RunState | Collection[RunState], to: RunState, **values: Any) -> bool:
-        """Bring a run from (one of) `come_from` to `to`; False where it is in none of them (by now)."""
+    def move(
+        self,
+        run_id: int,
+        come_from: RunState | Collection[RunState],
+        to: RunState,
+        *,
+        of_attempt: int | None = None,
+        **values: Any,
+    ) -> bool:
+        """Bring a run from (one of) `come_from` to `to`; False where it is in none of them (by now), or is at another
+        attempt. A run that ends waits for nobody: its open approvals end too."""
         states = (come_from,) if isinstance(come_from, str) else tuple(come_from)
+        here = (runs.c.id == run_id) & runs.c.state.in_(states)
+        if of_attempt is not None:
+            here &= runs.c.attempt == of_attempt
 
         def work(connection: Connection) -> bool:
             done = connection.execute(
-                update(runs)
-                .where(runs.c.id == run_id, runs.c.state.in_(states))
-                .values(state=to, **({"ended_ms": now_ms()} if to in ENDED else {}), **values)
+                update(runs).where(here).values(state=to, **({"ended_ms": now_ms()} if to in ENDED else {}), **values)
             ).rowcount
             if done and to in ENDED:
                 left = (steps.c.run == run_id) & (steps.c.state == "running")
                 ended = {"state": "cancelled", "detail": f"the run was {to} here"}
                 connection.execute(update(steps).where(left).values(ended))
+                asked = (approvals.c.run == run_id) & (approvals.c.state == "pending")
+                connection.execute(update(approvals).where(asked).values(state="outdated", decided_ms=now_ms()))
             if done:
                 app = connection.execute(select(runs.c.app).where(runs.c.id == run_id)).scalar_one()
                 told = {key: value for key, value in values.items() if key in ("reason", "version", "superseded_by")}
@@ -219,7 +232,10 @@ class RunStore:
             connection.execute(insert(log_chunks), rows)
             self._events.write(connection, run.id, run.app, "log", {"step": step, "next": chunks[-1][0] + 1})
 
-        self._db.run(work)
+        try:
+            self._db.run(work)
+        except IntegrityError:
+            return  # the database went away after it had taken them
         self._events.told()
 
     def log(self, run_id: int, step: int, offset: int = 0, limit: int = 200) -> LogPage:

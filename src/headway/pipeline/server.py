@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+import anyio
 from sqlalchemy import make_url
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -25,6 +26,7 @@ from headway.pipeline import metrics
 from headway.pipeline.access import KEY_FILE, TOKEN_FILE, Access, ensure_secret
 from headway.pipeline.api import Api, TooLarge, answer_error, problem, read_body
 from headway.pipeline.database import Database, lock_for_one, now_ms, open_database
+from headway.pipeline.drift import DriftWatch
 from headway.pipeline.engine import Engine
 from headway.pipeline.execution import Executor
 from headway.pipeline.hooks import HOOKED
@@ -47,6 +49,8 @@ logger = logging.getLogger(__name__)
 PATIENCE_SECONDS = 900.0
 STOP_SECONDS = 20.0
 KEEPING_SECONDS = 6 * 3600.0
+# Programs that follow the events wait in threads of their own: however many there are, calls and webhooks get theirs.
+MOST_FOLLOWERS = 200
 
 
 class Server:
@@ -67,20 +71,20 @@ class Server:
         patient = PipelineService(waiting, *common, told=self._told)
         self.workers = Workers(self.database, settings.worker_timeout_seconds)
         self.teller = Teller(patient, settings, variables, lambda: self.url)
-        mask = Mask(own_secrets(settings, variables))
+        key = variables.get("HEADWAY_SERVER_KEY") or ensure_secret(settings.folder / KEY_FILE)
+        self.admin_token_file = settings.folder / TOKEN_FILE
+        admin_token = ensure_secret(self.admin_token_file)
+        mask = Mask([*own_secrets(settings, variables), key, admin_token])
         mask_with(mask)
         hands = Hands(patient, place, self.workers.id, self._dispatch, self.teller.told, mask)
         self.executor = Executor(hands, self.stopping)
         self.engine = Engine(self.database, patient, self.executor, self.workers, settings)
-        key = variables.get("HEADWAY_SERVER_KEY") or ensure_secret(settings.folder / KEY_FILE)
         self.triggers = Triggers(self.service, key.encode())
         self.polling = Polling(patient, Triggers(patient, key.encode()), place.mirror)
-        self.admin_token_file = settings.folder / TOKEN_FILE
-        admin_token = ensure_secret(self.admin_token_file)
-        mask_with(mask.also((key, admin_token)))
         self.access = Access(admin_token, settings, workspace)
         self.workspaces = Workspaces(workspace, variables)
         self.keeping = threading.Thread(target=self._keep, name="keeping", daemon=True)
+        self.drift = DriftWatch(self.service, settings.drift_minutes)
         self.reporter = Reporter(self.service.deployments, self.workspaces, load_prices(settings.prices), now_ms)
         self.key = key.encode()
 
@@ -104,6 +108,7 @@ class Server:
         if door:
             self.polling.start()
             self.teller.start()
+            self.drift.start()
             self.keeping.start()
 
     def stop(self, *, door: bool = True) -> bool:
@@ -113,6 +118,7 @@ class Server:
         if door:
             self.polling.stop()
             self.teller.stop()
+            self.drift.stop()
             self.keeping.join()
         idle = self.executor.wait_until_idle(STOP_SECONDS)
         self.engine.stop(parked=self.executor.parked)
@@ -165,6 +171,7 @@ def create_app(server: Server, more: Sequence[BaseRoute] = ()) -> Starlette:
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         app.state.stopping = server.stopping
+        app.state.followers = anyio.CapacityLimiter(MOST_FOLLOWERS)
         await run_in_threadpool(server.start)
         yield
         await run_in_threadpool(server.stop)
@@ -225,7 +232,7 @@ class _Door:
     async def metrics(self, request: Request) -> Response:
         """The engine in figures."""
         try:
-            text = await run_in_threadpool(metrics.exposition, self._server.service)
+            text = await run_in_threadpool(metrics.exposition, self._server.service, self._server.drift)
         except Exception as error:  # noqa: BLE001  (the edge)
             return answer_error(error, request)
         return Response(text, media_type=metrics.CONTENT_TYPE)

@@ -7,6 +7,7 @@ so that a killed server forgets nothing.
 import fnmatch
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from headway.adapters.clock import Clock, SystemClock
 from headway.adapters.gitmirror import Mirror, check_remote
@@ -20,7 +21,7 @@ from headway.delivery.ledger import Ledger
 from headway.delivery.line import Line
 from headway.delivery.releasing import list_releases, load_release
 from headway.delivery.standing import standings, status
-from headway.delivery.verifying import load_sbom, verify_release
+from headway.delivery.verifying import load_sbom, sbom_bytes, verify_release
 from headway.pipeline.apps import AppStore
 from headway.pipeline.database import Database
 from headway.pipeline.events import Events
@@ -164,6 +165,14 @@ class PipelineService:
         verification = verify_release(line.store, name, version, line.app.signing, artifacts=False)
         where = standings(line).get(version, {})
         return ReleaseDetail(found, where, verification, tuple(load_sbom(line.store, found)))
+
+    def sbom(self, name: str, version: str) -> bytes:
+        """A release's bill of materials, CycloneDX JSON. Raise HeadwayError RELEASE_NOT_FOUND and as `release` does."""
+        line = self.line(name)
+        found = sbom_bytes(line.store, load_release(line.store, name, version)) if line is not None else None
+        if found is None:
+            raise HeadwayError("RELEASE_NOT_FOUND", app=name, version=version)
+        return found
 
     # --- runs
 
@@ -338,7 +347,7 @@ class PipelineService:
         built = "release" in memory or run.kind == "rollback"
         to: RunState = "ready" if built else "waiting"
         fresh = {"reason": "", "error_code": "", "hint": "", "cancel_requested": "", "ended_ms": None}
-        taken = {"memory": memory, "attempt": run.attempt + 1, "triggered_by": by, **fresh}
+        taken: dict[str, Any] = {"memory": memory, "attempt": run.attempt + 1, "triggered_by": by, **fresh}
         if not self.runs.move(run_id, run.state, to, **taken):
             raise HeadwayError("RUN_STATE", run=run_id, state=self.runs.get(run_id).state, action="retried")
         again = self.runs.get(run_id)

@@ -42,6 +42,10 @@ class ServerSettings:
     build_hours: float = _set(6.0, "What one step of testing or building may take at most, in hours.")
     lock_wait_minutes: float = _set(15.0, "How long a run waits for an environment that somebody else holds.")
     worker_timeout_seconds: float = _set(20.0, "A worker not heard of for so long is dead: others take its runs.")
+    drift_minutes: float = _set(
+        30.0,
+        "How often the workspaces are asked whether somebody changed a job by hand, in minutes; 0: only when asked.",
+    )
     keep_days: int = _set(90, "How long the logs of runs that have ended are kept, in days.")
     webhook_mib: float = _set(5.0, "The largest webhook that is read, in MiB.")
     slack_env: str = _set("", "Variable that holds the URL of a Slack-compatible incoming webhook.")
@@ -88,6 +92,7 @@ _LEAST: dict[str, float] = {
     "deliveries": 0,
     "output_mib": 1,
     "free_mib": 0,
+    "drift_minutes": 0,
 }
 
 
@@ -150,7 +155,8 @@ def _check(name: str, value: Any, default: Any, problems: list[Diagnostic]) -> N
     kind = type(default)
     at = Location("settings")
     numbers = isinstance(value, int | float) and not isinstance(value, bool) and kind in (int, float)
-    if not isinstance(value, kind) and not (numbers and kind is float):
+    fits = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+    if not fits and not (numbers and kind is float):
         problems.append(Diagnostic(at, name, f"{value!r} is not a {kind.__name__}"))
         return
     choices = _CHOICES.get(name)

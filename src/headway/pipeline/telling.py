@@ -24,8 +24,9 @@ logger = logging.getLogger(__name__)
 TIMEOUT_SECONDS = 10
 # Stands in a message for the run's address until it is sent.
 PAGE = "‹the run's page›"
-GIVE_UP_MS = 6 * 3600 * 1000
+GIVE_UP_MS, CATCH_UP_MS = 6 * 3600 * 1000, 3600 * 1000
 _LOOK_SECONDS = 0.5
+_SENDING = 0x68656174  # the key of PostgreSQL's advisory lock
 _SLACK, _MAIL, _STATUS = "slack", "mail", "commit-status"
 _BAD = ("failed", "refused")
 _GITHUB = {
@@ -120,7 +121,21 @@ class Teller:
         self._ended.set()
         self._thread.join()
 
+    def catch_up(self) -> None:
+        """Tell what a server that was killed between a change and its news had not told. What was told is known by its
+        name, and not told again."""
+        apps = {app.name: app for app in self._service.list_apps()}
+        since = now_ms() - CATCH_UP_MS
+        for run in reversed(self._service.list_runs(limit=200)):
+            recent = run.ended and (run.ended_ms or 0) > since
+            if run.app in apps and (recent or run.state == "awaiting_approval"):
+                self.told(run, apps[run.app])
+
     def _run(self) -> None:
+        try:
+            self.catch_up()
+        except HeadwayError as error:
+            logger.warning("what was not told before is not told now: %s", error.message)
         while not self._ended.wait(_LOOK_SECONDS):
             try:
                 self.send()
@@ -130,7 +145,12 @@ class Teller:
                 logger.exception("telling failed")
 
     def send(self) -> None:
-        """Send what is in the outbox and due."""
+        """Send what is in the outbox and due; where several servers share a database, one of them does."""
+        with self._service.database.alone(_SENDING) as mine:
+            if mine:
+                self._send_due()
+
+    def _send_due(self) -> None:
         for note in self._service.records.unsent(now_ms() - GIVE_UP_MS):
             due, wait = self._next.get(note.id, (0.0, 1.0))
             if self._monotonic() < due:

@@ -49,21 +49,26 @@ class Triggers:
             app = None
         secret = self.secret(app) if app is not None else hooks.secret_of(self._key, App(name, ""))
         if not hooks.genuine(provider, secret, headers, body) or app is None:
-            logger.warning("a webhook of %s for %.80s was refused: its signature is wrong", provider, name)
+            logger.warning("a webhook of %s for %.80r was refused: its signature is wrong", provider, name)
             return Answer(401, "the signature is missing or wrong")
         found = hooks.envelope(provider, headers, body)
         if found is None:
-            return Answer(400, f"the headers are not those of a {provider} webhook")
+            return self._refused(app, f"the headers are not those of a {provider} webhook")
         try:
             data = json.loads(body)
         except (ValueError, RecursionError):
-            return Answer(400, "the body is not JSON; choose the content type application/json")
+            return self._refused(app, "the body is not JSON; choose the content type application/json")
         if not isinstance(data, dict):
-            return Answer(400, "the body is not a JSON object")
+            return self._refused(app, "the body is not a JSON object")
         told = hooks.read(provider, found.event, data)
         if not isinstance(told, hooks.Nothing) and not hooks.about(app, provider, data):
             told = hooks.Nothing(f"it is about another repository than the one of {app.name}")
         return self._take(app, found, told)
+
+    @staticmethod
+    def _refused(app: App, why: str) -> Answer:
+        logger.warning("a webhook for %s was refused: %s", app.name, why)
+        return Answer(400, why)
 
     def _take(self, app: App, found: hooks.Envelope, told: hooks.Told) -> Answer:
         values, why = self._values(app, told)
@@ -84,6 +89,7 @@ class Triggers:
         try:
             run_id, outcome = self._service.database.run(work)
         except (_Replayed, IntegrityError):
+            logger.warning("a webhook for %s came again (delivery %s); nothing is done twice", app.name, found.delivery)
             return Answer(200, "this delivery came before; nothing is done twice")
         if run_id is None:
             return Answer(200, outcome)

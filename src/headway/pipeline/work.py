@@ -68,7 +68,8 @@ class Hands:
     mask: Mask
 
     def end(self, run: Run, app: App | None, state: RunState, error: Exception | None = None, reason: str = "") -> None:
-        """End a run, with what ended it. Nothing happens where it has ended already."""
+        """End a run, with what ended it. Nothing happens where it has ended already, or somebody took it up again. Its
+        folder goes first: where the disk is full, the database needs the room."""
         code = hint = ""
         if isinstance(error, HeadwayError):
             code, hint, reason = error.code, error.hint, error.message
@@ -78,8 +79,9 @@ class Hands:
             code = "OS_ERROR" if isinstance(error, OSError) else "INTERNAL"
             reason = f"{type(error).__name__}: {error}"
         told = {"reason": self.mask(reason), "error_code": code, "hint": self.mask(hint)}
-        if self.service.runs.move(run.id, (*WORKING, "waiting", "ready"), state, **told):
+        if self.service.runs.get(run.id).attempt == run.attempt:
+            self.place.remove(run.id)
+        if self.service.runs.move(run.id, (*WORKING, "waiting", "ready"), state, of_attempt=run.attempt, **told):
             logger.info("run %s of %s %s: %s", run.id, run.app, state, told["reason"] or "no remarks")
             if app is not None:
                 self.told(self.service.run(run.id), app)
-        self.place.remove(run.id)

@@ -3,6 +3,7 @@
 The commands get an environment of their own, in which nothing of the server's stands but what is named here.
 """
 
+import contextlib
 import logging
 import os
 import shutil
@@ -54,10 +55,11 @@ class Workplace:
         names = {*PASSED, *(env_names(known) if known else ())}
         return without_secrets({name: self.variables[name] for name in names if name in self.variables})
 
-    def mirror(self, app: App) -> Mirror:
+    def mirror(self, app: App, supervision: Supervision | None = None) -> Mirror:
         """The mirror of an application's repository."""
         token = self.variables.get(app.credential_env, "") if app.credential_env else ""
-        return Mirror(app.repository, self.settings.folder / "mirrors" / f"{app.name}.git", git_variables(), token)
+        folder = self.settings.folder / "mirrors" / f"{app.name}.git"
+        return Mirror(app.repository, folder, git_variables(), token, supervision)
 
     def of_run(self, run_id: int) -> Path:
         """The folder of a run: there until the run has ended."""
@@ -97,7 +99,8 @@ class Workplace:
 class Watch:
     """Looks after one run while it works: whether somebody cancelled it, whether it takes too much disk or time.
 
-    `cancelled` asks the database and says by whom. `stopping` is set when the process ends.
+    `cancelled` asks the database and says by whom; it must not wait for one that is away, for the limits hold then too.
+    `stopping` is set when the process ends.
     """
 
     def __init__(
@@ -146,6 +149,7 @@ class Watch:
     def _look(self) -> None:
         count = 0
         while self.reason is None:
+            self.reason = self._too_much(measure=count % _SIZE_EVERY == 0)
             try:
                 by = self._cancelled()
             except HeadwayError:  # the database is away: it may be back when this looks again
@@ -153,21 +157,19 @@ class Watch:
             if by:
                 self.by, self.reason = by, f"cancelled by {by}"
                 return
-            if count % _SIZE_EVERY == 0:
-                self.reason = self._too_much()
             count += 1
             if self._ended.wait(_LOOK_SECONDS):
                 return
 
-    def _too_much(self) -> str | None:
+    def _too_much(self, *, measure: bool) -> str | None:
+        """What is too much; the folder is measured only now and then."""
         if time.monotonic() - self._began > self._most:
             return f"this step takes more than {self._most / 3600:g} h"
-        limit = self._settings.work_gib * 2**30
-        if size_of(self._folder) > limit:
+        if measure and size_of(self._folder) > self._settings.work_gib * 2**30:
             return f"its work folder holds more than {self._settings.work_gib:g} GiB"
-        self._settings.folder.mkdir(parents=True, exist_ok=True)
-        if shutil.disk_usage(self._settings.folder).free < self._settings.free_mib * 2**20:
-            return f"less than {self._settings.free_mib} MiB of disk are free"
+        with contextlib.suppress(OSError):
+            if shutil.disk_usage(self._settings.folder).free < self._settings.free_mib * 2**20:
+                return f"less than {self._settings.free_mib} MiB of disk are free"
         return None
 
 

@@ -25,10 +25,11 @@ _KINDS = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
 
 def routes(server: Server) -> list[BaseRoute]:
     """Every page, form and file of the dashboard."""
-    rendering, sessions = Rendering(now_ms), Sessions(server.key)
+    rendering, sessions = Rendering(now_ms, server.workspaces.host or ""), Sessions(server.key)
     door = Door(server.access, sessions, rendering, lambda: server.url)
     hub = Hub(server.service.events)
-    overview, runs = Overview(server.service, server.triggers, lambda: server.url), Runs(server.service, door, hub)
+    overview = Overview(server.service, server.triggers, server.drift, lambda: server.url)
+    runs = Runs(server.service, door, hub)
     releases, reports = Releases(server.service), ReportPages(server.service, server.reporter)
     workspace, login = WorkspacePages(server.workspaces), Login(door)
 
@@ -78,6 +79,7 @@ def routes(server: Server) -> list[BaseRoute]:
         post("/apps/{app}/remove", overview.remove, "admin"),
         get("/apps/{app}/environments/{environment}", overview.environment),
         get("/apps/{app}/releases/{version}", releases.release),
+        get("/apps/{app}/releases/{version}/sbom.json", releases.sbom),
         post("/apps/{app}/drift", overview.check_drift, "viewer"),
         post("/apps/{app}/runs", overview.start, "developer"),
         post("/apps/{app}/environments/{environment}/rollback", overview.rollback, "approver"),

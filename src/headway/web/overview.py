@@ -4,12 +4,12 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from headway.core.errors import HeadwayError
 from headway.pipeline.api import app_from
-from headway.pipeline.database import now_ms
+from headway.pipeline.drift import DriftWatch
 from headway.pipeline.model import App, EnvironmentView, Run, RunState
 from headway.pipeline.service import PipelineService
 from headway.pipeline.triggering import Triggers
@@ -31,24 +31,14 @@ class Row:
     problem: str
 
 
-@dataclass(frozen=True)
-class Drift:
-    """What was found when somebody asked the workspaces: by environment the drifted jobs, or why it is not known."""
-
-    at_ms: int
-    jobs: dict[str, tuple[str, ...] | None]
-    problems: dict[str, str]
-
-
 class Overview:
     """The pages of applications."""
 
-    def __init__(self, service: PipelineService, triggers: Triggers, url: Callable[[], str]) -> None:
-        self._service, self._triggers, self._url = service, triggers, url
+    def __init__(self, service: PipelineService, triggers: Triggers, drift: DriftWatch, url: Callable[[], str]) -> None:
+        self._service, self._triggers, self._drift, self._url = service, triggers, drift, url
         self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="board")
         self._lock = threading.Lock()
         self._kept: tuple[float, list[Row]] = (0.0, [])
-        self._drift: dict[str, Drift] = {}
 
     # --- the board
 
@@ -69,15 +59,8 @@ class Overview:
             return Row(app, newest, (), error.message)
 
     def _environments(self, name: str) -> list[EnvironmentView]:
-        """With the drift that was found last, where the version that it was found of stands still."""
-        known = self._drift.get(name)
-        found = []
-        for view in self._service.environments(name):
-            if known is not None and f"{view.name} {view.state.serial}" in known.jobs:
-                key = f"{view.name} {view.state.serial}"
-                view = replace(view, drifted=known.jobs[key], problem=known.problems.get(view.name, ""))
-            found.append(view)
-        return found
+        """With the drift that was found last."""
+        return self._drift.shown(name, self._service.environments(name))
 
     def board_values(self) -> dict[str, object]:
         """What the board shows."""
@@ -104,7 +87,7 @@ class Overview:
             releases = self._service.releases(app.name)[:50]
         except HeadwayError as error:
             problem = error.message
-        drift = self._drift.get(app.name)
+        drift = self._drift.known(app.name)
         values = {
             "app": app,
             "problem": problem,
@@ -140,14 +123,10 @@ class Overview:
     def check_drift(self, visit: Visit) -> Goto:
         """Ask the workspaces whether somebody changed a job by hand."""
         name = visit.path["app"]
-        found = self._service.environments(name, drift=True)
-        jobs = {f"{view.name} {view.state.serial}": view.drifted for view in found}
-        problems = {view.name: view.problem for view in found if view.problem}
-        self._drift[name] = Drift(now_ms(), jobs, problems)
+        found = self._drift.check(name)
         self._forget()
-        changed = sum(len(view.drifted or ()) for view in found)
-        said = f"{changed} jobs were changed by hand." if changed else "No job was changed by hand."
-        return Goto(f"/apps/{name}", "Not every workspace could be asked." if problems else said)
+        said = f"{found.count} jobs were changed by hand." if found.count else "No job was changed by hand."
+        return Goto(f"/apps/{name}", "Not every workspace could be asked." if found.problems else said)
 
     def register(self, visit: Visit) -> Goto:
         """A repository of somebody's."""

@@ -1,5 +1,7 @@
 """A release: its artifacts, bill of materials, signature, and where it stands."""
 
+from starlette.responses import Response
+
 from headway.pipeline.service import PipelineService
 from headway.web.door import Page, Visit
 
@@ -19,3 +21,10 @@ class Releases:
         if found.verification.good and not found.verification.signer:
             signed = "off"
         return Page("release.html", {"app": app, "found": found, "runs": runs, "signed": signed})
+
+    def sbom(self, visit: Visit) -> Response:
+        """Its bill of materials, for a program."""
+        name, version = self._service.app(visit.path["app"]).name, visit.path["version"]
+        headers = {"Content-Disposition": f'attachment; filename="{name}-sbom.cdx.json"'}
+        content = self._service.sbom(name, version)
+        return Response(content, media_type="application/vnd.cyclonedx+json", headers=headers)

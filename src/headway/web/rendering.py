@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib import resources
 from typing import Any
 
@@ -25,9 +26,9 @@ STATIC = {
 
 
 class Rendering:
-    """Renders templates. `now_ms` is the clock."""
+    """Renders templates. `now_ms` is the clock; `workspace` the host whose jobs and runs have pages here."""
 
-    def __init__(self, now_ms: Callable[[], int]) -> None:
+    def __init__(self, now_ms: Callable[[], int], workspace: str = "") -> None:
         self._now = now_ms
         self.files = {name: _static(file) for name, file in STATIC.items()}
         loader = PackageLoader("headway.web", "templates")
@@ -49,7 +50,7 @@ class Rendering:
             "line": one_line,
             "pretty": lambda value: json.dumps(value, indent=2, default=str, ensure_ascii=False),
         }
-        self._jinja.globals |= {"asset": self.asset, "version": __version__}
+        self._jinja.globals |= {"asset": self.asset, "version": __version__, "page_at": partial(page_at, workspace)}
 
     def asset(self, name: str) -> str:
         """The address of a file; another one when its content is another, so that it can be kept for ever."""
@@ -68,6 +69,14 @@ class Rendering:
             if seconds < limit:
                 return "just now" if seconds < 5 else f"{seconds // unit} {word} ago"
         return f"{seconds // 86400} days ago"
+
+
+def page_at(workspace: str, host: object, path: str, other: str) -> str:
+    """Where something of the workspace `host` is shown: at `other` over there where it is another one than our own
+    `workspace`, else at `path` here."""
+    name = str(host or "").rstrip("/")
+    foreign = name != workspace.rstrip("/") and name.startswith(("https://", "http://"))
+    return f"{name}{other}" if foreign else path
 
 
 class _Roles(Extension):

@@ -94,7 +94,17 @@ class Runs:
             "plan": plan,
             "plan_text": "" if plan else step.data.get("text", ""),
             "evidence": step.data.get("evidence") or [],
+            "host": self._host(step) if step.data.get("evidence") else "",
         }
+
+    def _host(self, step: Step) -> str:
+        """The workspace that a step's environment is in; empty where nobody knows any more."""
+        try:
+            line = self._service.line(self._service.run(step.run).app)
+        except HeadwayError:
+            return ""
+        environment = line.app.environments.get(step.environment or "") if line is not None else None
+        return environment.host if environment is not None else ""
 
     def step(self, visit: Visit) -> Page:
         """One step, by itself or as a part of the run's page."""

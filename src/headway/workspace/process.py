@@ -18,7 +18,7 @@ from headway.core.errors import HeadwayError
 from headway.core.events import Emit, Progress, ignore
 from headway.workspace.settings import WorkspaceSettings
 
-START_SECONDS = 300
+START_SECONDS = 300  # from one piece of news to the next: a first start compiles and archives the driver
 STOP_SECONDS = 60
 _POLL_SECONDS = 0.05
 
@@ -101,6 +101,7 @@ def _await_answer(data: Path, process: "subprocess.Popen[bytes]", log: Path, beg
             for line in source.read().splitlines(keepends=True):
                 if line.endswith(b"\n"):
                     told += len(line)
+                    deadline = time.monotonic() + START_SECONDS
                     if b" INFO " not in line:
                         emit(Progress(line.decode("utf-8", "replace").rstrip()))
         found = status(data)

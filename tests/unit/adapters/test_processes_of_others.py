@@ -43,7 +43,9 @@ def test_a_secluded_process_keeps_its_environment_from_programs_of_its_user() ->
 def test_what_left_its_process_group_is_ended_by_its_variable(tmp_path: Path) -> None:
     variables = {"PATH": os.environ["PATH"], "TMPDIR": str(tmp_path)}
     pid = tmp_path / "pid"
-    run_command(f"setsid sh -c 'echo $$ > {pid}; exec sleep 600' &", cwd=tmp_path, environment=variables)
+    run_command(
+        f"setsid sh -c 'echo $$ > {pid}; exec sleep 600' &", cwd=tmp_path, environment=variables, timeout_seconds=60
+    )
     stray = until(lambda: pid.exists() and pid.read_text().strip())
     assert Path(f"/proc/{stray}").exists()
     assert end_all_with("TMPDIR", f"{tmp_path}/other") == 0

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from databricks.sdk.errors.platform import BadRequest
 
 from headway.adapters.clock import SystemClock
 from headway.adapters.databricks import Connection
@@ -73,7 +74,6 @@ class Shop:
         connection = Connection("http://workspace", "t", "TOKEN", client)
         monkeypatch.setattr(line, "connect", lambda *_: connection)
         monkeypatch.setattr(applying, "MOST", 1.0)  # one call after the other: the same order each time
-        monkeypatch.setenv("COLUMNS", "160")
         monkeypatch.setenv("NO_COLOR", "1")
         monkeypatch.chdir(self.root)
 
@@ -168,6 +168,10 @@ def test_plan_of_a_thousand_jobs(shop: Shop, golden: Check) -> None:
         }
     shop.release(2, {**dict.fromkeys(list(fleet)[:-3], 60), "job-0007": 90, "new": 1})
     told += shop.headway("plan", "stage", "--version", "1.0.2")
+    markdown = shop.headway("plan", "stage", "--version", "1.0.2", "--output", "markdown")
+    assert len(markdown) < 65_536, "no pull request takes a longer comment"
+    head, details = markdown.split("</summary>")
+    told += head + "</summary>\n" + "\n".join(details.splitlines()[-6:]) + "\n"
     golden("plan-1000", told)
 
 
@@ -194,6 +198,29 @@ def test_resume(shop: Shop, golden: Check) -> None:
     told += killed(2) + shop.headway("resume", "stage", also="err")
     told += shop.headway("history", "stage")
     golden("resume", told)
+
+
+def test_a_rollback_that_fails_says_what_stands_where_and_how_to_finish(shop: Shop, golden: Check) -> None:
+    shop.release(1, {"a": 1, "b": 1, "c": 1})
+    shop.deploy(1)
+    shop.release(2, {"a": 2, "b": 2, "c": 2, "new": 2})
+    act, begun = shop.model.do, shop.model.writes
+
+    def refuse(method: str, path: str, **named: Any) -> Any:
+        """From the third write on the workspace lets nobody create a job, nor change `b`."""
+        late = method != "GET" and shop.model.writes >= begun + 2
+        if late and ("create" in path or (named["data"].body.get("job_id") == 2 and "reset" in path)):
+            raise BadRequest("quota exceeded")
+        return act(method, path, **named)
+
+    shop.model.do = refuse  # type: ignore[method-assign, assignment]
+    told = shop.headway("deploy", "stage", "--version", "1.0.2", also="err")
+    assert shop.model.fleet() == {"a": 1, "b": 2, "c": 1}
+    told += shop.headway("history", "stage") + shop.headway("resume", "stage", also="err")
+    shop.model.do = act  # type: ignore[method-assign]
+    told += shop.headway("resume", "stage", also="err")
+    assert shop.model.fleet() == {"a": 1, "b": 1, "c": 1}
+    golden("rollback-failed", told)
 
 
 def test_lock(shop: Shop, golden: Check) -> None:

@@ -108,3 +108,14 @@ def test_markdown_has_a_row_for_what_changes_alike_and_every_job_beneath() -> No
 def test_an_empty_plan_says_so() -> None:
     assert summary(Plan("app", "stage", "1", "1", 1, (), ("a",))) == "nothing to do: 1 jobs are as they should be"
     assert plan_of_many_kinds().digest != plan_of_many_jobs().digest
+
+
+def test_markdown_fits_into_a_pull_request_however_many_jobs_differ() -> None:
+    steps = tuple(
+        ResetJob(f"job-{n}", n, {"name": "x"}, {"name": "x"}, (Change("description", n, "``` text"),), "why")
+        for n in range(3000)
+    )
+    told = as_markdown(Plan("app", "stage", "1.0.2", "1.0.1", 4, steps, ()))
+    assert len(told) < 65_536
+    assert "more shapes of change | `headway plan` tells them" in told
+    assert "more steps: headway plan stage --every-job\n````\n\n</details>\n" in told

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
@@ -50,7 +51,8 @@ def play(act: Callable[[Told, Hub], Awaitable[None]]) -> Told:
     async def run() -> None:
         await asyncio.wait_for(act(told, Hub(told)), 20)  # type: ignore[arg-type]
 
-    asyncio.run(run())
+    with ThreadPoolExecutor(1) as thread:  # a browser of other tests may hold this one's event loop
+        thread.submit(asyncio.run, run()).result()
     return told
 
 

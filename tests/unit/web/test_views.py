@@ -16,10 +16,29 @@ from headway.web.graph import WIDTH, graph_of
 from headway.web.live import message
 from headway.web.planview import HIDDEN, view_of
 from headway.web.plots import nice_step, plot, time_step
-from headway.web.rendering import Rendering, duration, size
+from headway.web.rendering import Rendering, duration, page_at, size
 from headway.web.sessions import Sessions
 
 DAY = 86_400_000
+
+
+# --- links
+
+
+@pytest.mark.parametrize(
+    ("host", "found"),
+    [
+        ("http://w:8470", "/here/7"),
+        ("http://w:8470/", "/here/7"),
+        ("https://other.example.org", "https://other.example.org/jobs/7"),
+        ("http://w:84700", "http://w:84700/jobs/7"),
+        ("javascript:alert(1)", "/here/7"),
+        (None, "/here/7"),
+    ],
+)
+def test_a_job_is_shown_where_it_is(host: str | None, found: str) -> None:
+    assert page_at("http://w:8470", host, "/here/7", "/jobs/7") == found
+    assert page_at("", "https://x", "/here/7", "/jobs/7") == "https://x/jobs/7"
 
 
 # --- sessions

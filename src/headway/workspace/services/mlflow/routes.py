@@ -196,7 +196,8 @@ class TrackingRoutes:
     def log_batch(self, call: Call) -> Data:
         """Many at once, all of them or none."""
         metrics = model.objects(call.data.get("metrics"), "metrics")
-        params, tags = call.data.get("params") or [], call.data.get("tags") or []
+        params = model.objects(call.data.get("params"), "params")
+        tags = model.objects(call.data.get("tags"), "tags")
         limits = (
             (metrics, model.MAX_METRICS, "metrics"),
             (params, model.MAX_PARAMETERS, "params"),
