@@ -1,6 +1,7 @@
 """What every test needs: keys and trust of its own run, not of the person who runs it."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,6 +32,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: _TOGETHER.index(groups[item]) if groups[item] in _TOGETHER else len(_TOGETHER))
     for item in items:
         item.add_marker(pytest.mark.xdist_group(groups[item]))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How many tests each of the other people's clients passed (see `contract/conftest.py`)."""
+    counts: dict[str, Counter[str]] = {}
+    for outcome in ("passed", "failed", "error"):
+        for report in terminalreporter.stats.get(outcome, []):
+            if report.when == "call" or outcome == "error":
+                for name, value in report.user_properties:
+                    if name == "client":
+                        counts.setdefault(str(value), Counter())[outcome] += 1
+    if counts:
+        terminalreporter.section("clients")
+        for client, found in sorted(counts.items()):
+            terminalreporter.write_line(f"{client:55} {', '.join(f'{found[one]} {one}' for one in found)}")
 
 
 def _group(path: Path) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import boto3
 import pytest
 from databricks.sdk import WorkspaceClient
+from databricks.sdk.service.catalog import VolumeType
 from databricks.sdk.service.compute import Library, LibraryInstallStatus, PythonPyPiLibrary
 from databricks.sdk.service.workspace import ImportFormat
 from moto.server import ThreadedMotoServer
@@ -63,7 +64,7 @@ def test_libraries_from_every_place_reach_a_run_and_one_that_fails_says_why(
         first, second = (wheel(tmp_path, name, version) for name, version in (("first", "1.0"), ("second", "2.0")))
         client.workspace.mkdirs("/Shared/libs")
         client.workspace.upload(f"/Shared/libs/{first.name}", first.read_bytes(), format=ImportFormat.RAW)
-        do("PUT", "/api/2.0/fs/directories/Volumes/main/default/libs")
+        client.volumes.create("main", "default", "libs", VolumeType.MANAGED)
         client.files.upload(f"/Volumes/main/default/libs/{second.name}", io.BytesIO(second.read_bytes()))
         requirements = f"/Volumes/main/default/libs/{second.name}\n"
         client.files.upload("/Volumes/main/default/libs/requirements.txt", io.BytesIO(requirements.encode()))

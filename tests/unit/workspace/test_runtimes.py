@@ -132,6 +132,17 @@ def test_hosts_that_nothing_was_started_from_for_a_month_are_removed(
     os.utime(used, (long_ago, long_ago))
     own = hostjar.prepare(runtime, tmp_path).jar.parent
     assert [folder.exists() for folder in (unused, used, other, own)] == [False, True, True, True]
+    # An archive that could not be made is not tried again at each start, but later.
+    tries: list[Path] = []
+    monkeypatch.setattr(hostjar, "_archive", lambda _, jar, archive: tries.append(archive))
+    (own / "classes.jsa").unlink()
+    for _ in range(2):
+        assert hostjar.prepare(runtime, tmp_path).archive == ()
+    assert tries == [own / "classes.jsa"]
+    os.utime(own / "tried", (long_ago, long_ago))
+    for _ in range(2):
+        hostjar.prepare(runtime, tmp_path)
+    assert tries == [own / "classes.jsa"] * 2
     os.utime(own / "used", (long_ago, long_ago))
     hostjar.prepare(runtime, tmp_path)
     assert (own / "used").stat().st_mtime > long_ago + 86_400

@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import json
 import logging
+import math
 import os
 import re
 import shutil
@@ -26,6 +27,7 @@ from headway.workspace.runtime.tasks import DriverFailed, DriverSpec, FileRoots,
 logger = logging.getLogger(__name__)
 
 TRAINING_SECONDS = 300
+TRY_AGAIN_SECONDS = 3600
 UNUSED_DAYS = 30
 SOURCES = Path(__file__).parent / "host"
 MANIFEST = (
@@ -50,19 +52,27 @@ def prepare(runtime: Runtime, cache: Path, say: Callable[[str], None] = lambda _
     """
     folder = cache / "hosts" / f"{runtime.key}-{_digest(runtime)}"
     jar, archive = folder / "host.jar", folder / "classes.jsa"
-    if not archive.exists():
+    tried = folder / "tried"  # in vain, not long ago: nobody waits for the next try
+    if not archive.exists() and not (jar.exists() and _age(tried) < TRY_AGAIN_SECONDS):
         folder.mkdir(parents=True, exist_ok=True)
         with _locked(folder / "lock"):
             if not jar.exists():
                 say(f"compiling the driver host for Spark {runtime.spark}")
                 _compile(runtime, jar)
-            if not archive.exists():
+            if not archive.exists() and _age(tried) > TRY_AGAIN_SECONDS:
                 say("archiving the driver's classes, so that drivers start in half the time")
                 _archive(runtime, jar, archive)
+                if not archive.exists():
+                    tried.touch()
             _remove_unused(folder, runtime.key)
     (folder / "used").touch()
     options = (f"-XX:SharedArchiveFile={archive}", "-Xshare:auto", "-Xlog:disable", "-Xlog:all=off:stderr")
     return Prepared(jar, options if archive.exists() and archive.stat().st_size else ())
+
+
+def _age(mark: Path) -> float:
+    """Seconds since a mark was touched."""
+    return time.time() - mark.stat().st_mtime if mark.exists() else math.inf
 
 
 def remove_hosts(key: str, cache: Path) -> None:
@@ -74,7 +84,7 @@ def remove_hosts(key: str, cache: Path) -> None:
 def _remove_unused(own: Path, key: str) -> None:
     for folder in own.parent.glob(f"{key}-*"):
         used = folder / "used" if (folder / "used").exists() else folder
-        if folder != own and time.time() - used.stat().st_mtime > UNUSED_DAYS * 86_400:
+        if folder != own and _age(used) > UNUSED_DAYS * 86_400:
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -152,7 +162,7 @@ def _versioned_only(runtime: Runtime) -> Iterator[tuple[str, bytes]]:
 
 def _archive(runtime: Runtime, jar: Path, archive: Path) -> None:
     """Train: start a driver that runs a few queries and ends. An empty file says that this Java cannot do it; none,
-    that this machine was too busy: then drivers start without, and the next preparation tries again."""
+    that this machine was too busy: then drivers start without, and in an hour the next preparation tries again."""
     with tempfile.TemporaryDirectory(dir=archive.parent) as scratch:
         folder = Path(scratch)
         roots = FileRoots(folder / "dbfs", folder / "files", folder / "volumes")
