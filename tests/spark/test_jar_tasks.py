@@ -69,13 +69,13 @@ def test_the_jars_of_a_run_are_no_other_runs(run: Runner, jars: dict[int, Path])
     thread.start()
     until(lambda: request.log.exists() and "asleep" in request.log.read_text())
     seen = "from pyspark.sql import SparkSession\nsc = SparkSession.builder.getOrCreate().sparkContext\n"
-    seen += "print(sc._jsc.sc().allAddedJars().size(), sc.parallelize(range(3)).sum())\n"
+    seen += "print(sc._jsc.sc().allAddedJars().size())\n"
     assert run.python(seen).state == "SUCCESS", run.log
-    assert run.log.strip() == "0 3"
+    assert run.log.strip() == "0"
     program = run.folder / "with_jar.py"
     program.write_text(seen)
     assert run(PythonFileTask(program), jars[200]).state == "SUCCESS", run.log
-    assert run.log.strip() == "1 3"
+    assert run.log.strip() == "1"
     run.driver.cancel(request.run_id)
     thread.join(30)
     assert [outcome.state for outcome in ended] == ["CANCELED"]
