@@ -84,8 +84,9 @@ def _text(node: ast.expr) -> str:
 
 
 def served(route: SdkRoute, endpoints: Sequence[Endpoint]) -> bool:
-    """Whether an endpoint answers what the SDK calls. What it fills in is tried as one part of a path."""
-    wanted = route.path.replace("{}", "x")
+    """Whether an endpoint answers what the SDK calls. What it fills in is tried as one part of a path; where no slash
+    goes before (`/fs/files{}`) it is a path itself."""
+    wanted = re.sub(r"(?<!/)\{\}", "/x", route.path).replace("{}", "x")
     for endpoint in endpoints:
         if endpoint.method != route.method:
             continue

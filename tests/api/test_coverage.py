@@ -11,7 +11,7 @@ def test_the_page_of_served_routes_is_true() -> None:
 
 def test_no_served_route_is_also_refused_by_choice() -> None:
     # The last word for what is not served below them.
-    general = ("/api/2.1/unity-catalog/", "/api/2.0/accounts/", "/api/2.0/mlflow/logged-models/")
+    general = ("/api/2.1/unity-catalog/", "/api/2.0/accounts/", "/api/2.0/mlflow/logged-models")
     both = [
         (endpoint.method, path)
         for endpoint in endpoints()

@@ -1,10 +1,11 @@
 """Who may read and change MLflow experiments and their runs, through the official client."""
 
+import json
 from collections.abc import Callable
 
 import pytest
 from databricks.sdk import WorkspaceClient
-from databricks.sdk.errors import PermissionDenied
+from databricks.sdk.errors import InvalidParameterValue, NotFound, PermissionDenied
 from databricks.sdk.service import iam, ml
 
 from support.served_workspace import Served, as_user
@@ -142,3 +143,109 @@ def test_an_experiment_is_made_and_moved_only_where_its_user_may_write(
         ann.experiments.update_experiment(experiment, new_name=f"/Users/{BEN}/moved")
     ann.experiments.update_experiment(experiment, new_name=f"/Users/{ANN}/moved")
     assert ann.experiments.get_by_name(f"/Users/{ANN}/moved").experiment is not None
+
+
+def logged(client: WorkspaceClient, experiment: str, run: str, auc: float) -> str:
+    """A model that a run has logged and measured."""
+    tag, depth = ml.LoggedModelTag("team", "growth"), ml.LoggedModelParameter("depth", "8")
+    made = client.experiments.create_logged_model(
+        experiment, name="tree", model_type="sklearn", source_run_id=run, tags=[tag], params=[depth]
+    ).model
+    assert made
+    assert made.info
+    model_id = str(made.info.model_id)
+    client.experiments.log_metric("auc", 0.1, 1, run_id=run, model_id=model_id, dataset_name="holdout", step=0)
+    client.experiments.log_metric("auc", auc, 2, run_id=run, model_id=model_id, dataset_name="holdout", step=1)
+    client.experiments.finalize_logged_model(model_id, ml.LoggedModelStatus.LOGGED_MODEL_READY)
+    client.experiments.log_outputs(run, models=[ml.ModelOutput(model_id, 1)])
+    client.experiments.log_inputs(run, models=[ml.ModelInput(model_id)])
+    return model_id
+
+
+def test_a_logged_model_is_kept_found_and_forgotten(ann: WorkspaceClient, experiment: str) -> None:
+    run = run_of(ann, experiment)
+    good, bad = logged(ann, experiment, run, 0.9), logged(ann, experiment, run, 0.4)
+    found = ann.experiments.get_logged_model(good).model
+    assert found
+    assert found.info
+    assert found.data
+    assert (found.info.name, found.info.status, found.info.source_run_id) == (
+        "tree", ml.LoggedModelStatus.LOGGED_MODEL_READY, run,
+    )  # fmt: skip
+    assert str(found.info.artifact_uri).endswith(f"/models/{good}/artifacts")
+    assert [(one.key, one.value, one.dataset_name) for one in found.data.metrics or []] == [("auc", 0.9, "holdout")]
+    rising = [ml.SearchLoggedModelsOrderBy("metrics.auc", ascending=True)]
+
+    def search(text: str, *datasets: str) -> list[str | None]:
+        told = ann.experiments.search_logged_models(
+            experiment_ids=[experiment],
+            filter=text,
+            order_by=rising,
+            datasets=[ml.SearchLoggedModelsDataset(name) for name in datasets] or None,
+        )
+        return [one.info.model_id for one in told.models or [] if one.info]
+
+    assert search("") == [bad, good]
+    assert search("metrics.auc > 0.5 and params.depth = '8' and tags.team = 'growth'") == [good]
+    assert search("metrics.auc > 0.5", "another set") == []
+    assert search("name = 'tree' and status = 'LOGGED_MODEL_READY'", "holdout") == [bad, good]
+    told = ann.experiments.get_run(run).run
+    assert told
+    assert told.inputs
+    assert [one.model_id for one in told.inputs.model_inputs or []] == [good, bad]
+    ann.experiments.log_logged_model_params(good, params=[ml.LoggedModelParameter("leaves", "31")])
+    with pytest.raises(InvalidParameterValue, match="Changing param values is not allowed"):
+        ann.experiments.log_logged_model_params(good, params=[ml.LoggedModelParameter("leaves", "32")])
+    ann.experiments.set_logged_model_tags(good, tags=[ml.LoggedModelTag("stage", "test")])
+    ann.experiments.delete_logged_model_tag(good, "team")
+    again = ann.experiments.get_logged_model(good).model
+    assert again
+    assert again.info
+    assert [(tag.key, tag.value) for tag in again.info.tags or []] == [("stage", "test")]
+    ann.experiments.delete_logged_model(good)
+    assert search("") == [bad]
+    with pytest.raises(NotFound):
+        ann.experiments.get_logged_model(good)
+
+
+def test_a_logged_model_is_as_open_as_its_experiment(
+    ann: WorkspaceClient, ben: WorkspaceClient, experiment: str
+) -> None:
+    run = run_of(ann, experiment)
+    model_id = logged(ann, experiment, run, 0.9)
+    own = str(ben.experiments.create_experiment(f"/Users/{BEN}/own-{experiment}").experiment_id)
+    mine = run_of(ben, own)
+    reading: list[Callable[[WorkspaceClient], object]] = [
+        lambda client: client.experiments.get_logged_model(model_id),
+        lambda client: client.experiments.search_logged_models(experiment_ids=[experiment]),
+    ]
+    writing: list[Callable[[WorkspaceClient], object]] = [
+        lambda client: client.experiments.create_logged_model(experiment, name="theirs"),
+        lambda client: client.experiments.set_logged_model_tags(model_id, tags=[ml.LoggedModelTag("a", "b")]),
+        lambda client: client.experiments.finalize_logged_model(
+            model_id, ml.LoggedModelStatus.LOGGED_MODEL_UPLOAD_FAILED
+        ),
+        lambda client: client.experiments.delete_logged_model(model_id),
+    ]
+    assert refused(ben, [*reading, *writing]) == len(reading) + len(writing)
+    with pytest.raises(InvalidParameterValue, match=f"is not of experiment {own}"):
+        ben.experiments.log_metric("auc", 1.0, 1, run_id=mine, model_id=model_id)
+    with pytest.raises(InvalidParameterValue, match=f"is not of experiment {own}"):
+        ben.experiments.log_outputs(mine, models=[ml.ModelOutput(model_id, 1)])
+    grant(ann, experiment, "CAN_READ")
+    assert (refused(ben, reading), refused(ben, writing)) == (0, len(writing))
+
+
+def test_a_model_of_mlflow_2_is_told_as_a_tag_of_its_run(ann: WorkspaceClient, experiment: str) -> None:
+    run = run_of(ann, experiment)
+    for path in ("first", "second"):
+        told = json.dumps({"artifact_path": path, "flavors": {"python_function": {}}, "run_id": run})
+        ann.experiments.log_model(model_json=told, run_id=run)
+    found = ann.experiments.get_run(run).run
+    assert found
+    assert found.data
+    tags = {tag.key: tag.value for tag in found.data.tags or []}
+    history = json.loads(str(tags["mlflow.log-model.history"]))
+    assert [entry["artifact_path"] for entry in history] == ["first", "second"]
+    with pytest.raises(InvalidParameterValue, match="is not a valid JSON object"):
+        ann.experiments.log_model(model_json="{", run_id=run)

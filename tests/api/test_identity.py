@@ -1,19 +1,28 @@
 """Users, groups, service principals, their tokens and OAuth, through the official client."""
 
 import base64
+import io
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
 from databricks.sdk import WorkspaceClient
+from databricks.sdk.common.types.fieldmask import FieldMask
 from databricks.sdk.core import Config
 from databricks.sdk.errors import BadRequest, InvalidParameterValue, NotFound, PermissionDenied, ResourceConflict
 from databricks.sdk.service.iam import ComplexValue, Patch, PatchOp, PatchSchema
+from databricks.sdk.service.settings import PublicTokenInfo, TokenInfo
+from databricks.sdk.service.workspace import ImportFormat, Language
 
 from support.served_workspace import Served, as_user
 
 PATCH = [PatchSchema.URN_IETF_PARAMS_SCIM_API_MESSAGES_2_0_PATCH_OP]
+
+
+def mask(*names: str) -> FieldMask:
+    """The fields that a change names."""
+    return FieldMask(list(names))  # type: ignore[no-untyped-call]
 
 
 def bearer(token: str) -> dict[str, str]:
@@ -119,6 +128,67 @@ def test_a_token_works_until_it_is_taken_back_and_not_a_moment_longer(served: Se
     assert requests.get(url, headers=bearer(made.token_value), timeout=9).status_code == 403
     with pytest.raises(NotFound, match="does not exist"):
         client.tokens.delete(made.token_info.token_id or "")
+
+
+def test_what_a_token_says_of_itself_can_be_changed_by_its_owner_and_administrators(served: Served) -> None:
+    one, other = as_user(served, "tellme@example.com"), as_user(served, "nosy@example.com")
+    made = one.tokens.create(comment="laptop").token_info
+    assert made
+    assert made.token_id
+    one.tokens.update(made.token_id, PublicTokenInfo(comment="desk"), mask("comment"))
+    assert "desk" in {token.comment for token in one.tokens.list()}
+    with pytest.raises(NotFound, match="does not exist"):
+        other.tokens.update(made.token_id, PublicTokenInfo(comment="mine"), mask("comment"))
+    with pytest.raises(PermissionDenied):
+        one.token_management.update_token_management(made.token_id, TokenInfo(comment="x"), mask("comment"))
+    told = served.client.token_management.update_token_management(
+        made.token_id, TokenInfo(comment="ours"), mask("comment")
+    )
+    assert (told.comment, told.created_by_username) == ("ours", "tellme@example.com")
+    for field in ("scopes", "expiry_time"):
+        with pytest.raises(BadRequest):
+            one.tokens.update(made.token_id, PublicTokenInfo(scopes=["sql"], expiry_time=1), mask(field))
+    with pytest.raises(BadRequest, match="scopes are not served"):
+        one.tokens.create(comment="less", scopes=["sql"])
+
+
+def test_settings_of_the_workspace_hold(served: Served) -> None:
+    conf, ada = served.client.workspace_conf, as_user(served, "conf@example.com")
+    assert conf.get_status("maxTokenLifetimeDays,enableExportNotebook") == {
+        "maxTokenLifetimeDays": "",
+        "enableExportNotebook": "true",
+    }
+    ada.workspace.upload(
+        "/Users/conf@example.com/n", io.BytesIO(b"1"), format=ImportFormat.SOURCE, language=Language.PYTHON
+    )
+    conf.set_status({"maxTokenLifetimeDays": "7", "enableExportNotebook": "false"})
+    try:
+        for seconds in (None, 8 * 86_400):
+            with pytest.raises(BadRequest, match="maxTokenLifetimeDays is 7"):
+                ada.tokens.create(lifetime_seconds=seconds)
+        assert ada.tokens.create(lifetime_seconds=86_400).token_value
+        with pytest.raises(PermissionDenied, match="Exporting notebooks is disabled"):
+            ada.workspace.export("/Users/conf@example.com/n")
+    finally:
+        conf.set_status({"maxTokenLifetimeDays": "0", "enableExportNotebook": "true"})
+    assert ada.tokens.create().token_value
+    assert ada.workspace.export("/Users/conf@example.com/n").content
+    with pytest.raises(PermissionDenied):
+        ada.workspace_conf.get_status("maxTokenLifetimeDays")
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        ({"enableTokensConfig": "false"}, "cannot be changed: without tokens nobody could sign in"),
+        ({"maxTokenLifetimeDays": "731"}, "maxTokenLifetimeDays must be a number of days"),
+        ({"enableExportNotebook": "true", "noSuchThing": "true"}, "Invalid keys: .noSuchThing"),
+        ({"enableExportNotebook": "maybe"}, "enableExportNotebook must be true or false"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_refused(served: Served, values: dict[str, str], why: str) -> None:
+    with pytest.raises(BadRequest, match=why):
+        served.client.workspace_conf.set_status(values)
 
 
 def test_nobody_takes_back_the_token_of_another_but_an_administrator(served: Served) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from databricks.sdk import WorkspaceClient
+from databricks.sdk.service.catalog import VolumeType
 from databricks.sdk.service.workspace import ImportFormat, Language
 
 from headway.workspace.settings import MAX_BODY_BYTES
@@ -22,7 +23,12 @@ from support.served_workspace import KEY, Served, as_user, serving
 
 CANARY = "only-ada-may-read-this"
 OUTSIDE = "what lies outside\n"
+SOURCE = f"print('{CANARY}')"
+# Also as answers carry it that hold bytes.
+HIDDEN = (CANARY, *(base64.b64encode(text.encode()).decode() for text in (CANARY, SOURCE)))
+BEYOND = (OUTSIDE.strip(), base64.b64encode(OUTSIDE.encode()).decode())
 PER_ROUTE = 14
+TAG = {"key": "about", "value": CANARY}
 SMALL = {"spark_version": KEY, "node_type_id": "local.small", "num_workers": 0}
 TASK = {"task_key": "t", "spark_python_task": {"python_file": "dbfs:/x.py"}, "new_cluster": SMALL}
 
@@ -46,6 +52,8 @@ def house(tmp_path: Path) -> Iterator[House]:
         as_user(served, "bob@example.com")
         (served.data / "dbfs" / "link").symlink_to(tmp_path)
         (served.data / "workspace" / "link").symlink_to(tmp_path)
+        (served.data / "volumes" / "main" / "default" / "v").mkdir(parents=True)
+        (served.data / "volumes" / "main" / "default" / "v" / "link").symlink_to(tmp_path)
         yield House(served, served.tokens.create("bob@example.com", "bob"), Maker(known, seed=2026))
 
 
@@ -58,19 +66,43 @@ def things_of(ada: WorkspaceClient) -> dict[str, list[object]]:
     cluster = {**SMALL, "cluster_name": CANARY, "spark_env_vars": {"WORD": CANARY}, "autotermination_minutes": 10}
     cluster_id = do("POST", "/api/2.1/clusters/create", body=cluster)["cluster_id"]
     ada.workspace.upload(
-        "/Users/ada@example.com/private", io.BytesIO(f"print('{CANARY}')".encode()),
+        "/Users/ada@example.com/private", io.BytesIO(SOURCE.encode()),
         format=ImportFormat.SOURCE, language=Language.PYTHON,
     )  # fmt: skip
     ada.secrets.create_scope("private")
     ada.secrets.put_secret("private", "key", string_value=CANARY)
+    experiment = do(
+        "POST", "/api/2.0/mlflow/experiments/create", body={"name": "/Users/ada@example.com/model", "tags": [TAG]}
+    )["experiment_id"]
+    tracked = do("POST", "/api/2.0/mlflow/runs/create", body={"experiment_id": experiment, "tags": [TAG]})
+    model = do("POST", "/api/2.0/mlflow/logged-models", body={"experiment_id": experiment, "name": "m", "tags": [TAG]})
+    ada.catalogs.create("adas", comment=CANARY)
+    ada.schemas.create("own", "adas")
+    ada.volumes.create("adas", "own", "v", VolumeType.MANAGED, comment=CANARY)
+    ada.files.upload("/Volumes/adas/own/v/private.txt", io.BytesIO(SOURCE.encode()))
+    credential = ada.git_credentials.create("gitHub", git_username=CANARY, personal_access_token=CANARY)
     token = ada.tokens.create(comment=CANARY)
     assert token.token_info
     return {
         "job_id": [job_id, str(job_id)],
-        "run_id": [run_id],
+        "run_id": [run_id, tracked["run"]["info"]["run_id"]],
         "cluster_id": [cluster_id],
         "clusterId": [cluster_id],
-        "path": ["/Users/ada@example.com/private", "/Users/ada@example.com", "/Shared"],
+        "path": [
+            "/Users/ada@example.com/private",
+            "/Users/ada@example.com",
+            "/Shared",
+            "Volumes/adas/own/v/private.txt",
+            "/Volumes/main/default/v/link/outside.txt",
+        ],
+        "experiment_id": [experiment],
+        "experiment_ids": [[experiment]],
+        "run_uuid": [tracked["run"]["info"]["run_id"]],
+        "model_id": [model["model"]["info"]["model_id"]],
+        "full_name": ["adas", "adas.own", "adas.own.v"],
+        "catalog_name": ["adas"],
+        "schema_name": ["own"],
+        "credential_id": [credential.credential_id],
         "scope": ["private"],
         "key": ["key"],
         "token_id": [token.token_info.token_id],
@@ -106,7 +138,8 @@ def test_no_request_is_answered_by_an_error_of_ours(
                     wrong.append(f"says nothing: {told}")
                 if caller == "nobody" and not endpoint.public and answer.status not in (401, 307, 501):
                     wrong.append(f"let in: {told}")
-                if (caller != "admin" and CANARY in answer.text) or OUTSIDE.strip() in answer.text:
+                hidden = () if caller == "admin" else HIDDEN
+                if any(text in answer.text for text in (*hidden, *BEYOND)):
                     wrong.append(f"shown: {told}")
     sender.close()
     assert wrong == [], "\n".join(wrong[:20])

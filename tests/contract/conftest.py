@@ -2,13 +2,13 @@
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from clients.environments import run
+from clients.environments import CLIENTS, run
 from headway.adapters.spark import installed_spark
 from headway.workspace.process import Status, start, stop
 from headway.workspace.settings import WorkspaceSettings
@@ -44,6 +44,15 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealWorkspace]:
     yield RealWorkspace(status.url, status.token_file.read_text(), installed_spark().key)
     stop(data)
     shutil.rmtree(data, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def _client(request: pytest.FixtureRequest, record_property: Callable[[str, object], None]) -> None:
+    """Whose client a test is: that of its parameters, else its module's. They are counted at the end of a run."""
+    given = getattr(request.node, "callspec", None)
+    client = (given.params.get("client") if given else None) or getattr(request.module, "CLIENT", None)
+    if client is not None:
+        record_property("client", " + ".join(CLIENTS[client]) if client in CLIENTS else client)
 
 
 def every_client() -> bool:

@@ -9,6 +9,7 @@ from databricks.sdk import WorkspaceClient
 from contract.conftest import RealWorkspace, every_client
 from support.git_server import git_server
 
+CLIENT = "airflow"
 PROGRAM = (
     "import sys\nfrom pyspark.sql import SparkSession\n"
     "print('rows', SparkSession.builder.getOrCreate().range(int(sys.argv[1])).count())\n"

@@ -11,6 +11,7 @@ import pytest
 from clients.environments import run
 from contract.conftest import RealWorkspace
 
+CLIENT = "cli-legacy"
 PROGRAM = "import sys\nprint('counted', int(sys.argv[1]) * 2)\n"
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from clients.environments import run
 from support.served_workspace import serving
 
+CLIENT = "mlflow"
 PROGRAM = Path(__file__).parent.parent / "clients" / "programs" / "mlflow_tracking.py"
 
 
@@ -26,6 +27,8 @@ def test_a_training_tracks_itself_and_is_read_back(tmp_path: Path) -> None:
         "history": [1 / 8, 1 / 9, 1 / 10],
         "artifacts": ["docs/notes.txt"],
         "fetched": "depth 8",
+        "model": ["tree", "READY", True],
+        "files": ["MLmodel"],
         "left": 2,
         "experiments": ["/Shared/churn"],
     }

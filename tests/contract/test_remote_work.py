@@ -7,6 +7,8 @@ import pytest
 
 from contract.conftest import RealWorkspace
 
+CLIENT = "sdk-newest"
+
 
 @pytest.mark.spark
 def test_dbutils_commands_and_statements_work_from_elsewhere(real: RealWorkspace, tmp_path: Path) -> None:

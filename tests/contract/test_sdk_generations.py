@@ -11,10 +11,10 @@ GENERATIONS = ("sdk-0.60", "sdk-0.117", "sdk-newest")
 
 
 @pytest.mark.spark
-@pytest.mark.parametrize("generation", GENERATIONS)
-def test_a_generation_of_the_sdk_does_a_whole_job(generation: str, real: RealWorkspace, tmp_path: Path) -> None:
-    mark = generation.replace(".", "-")
-    told = json.loads(real.program(generation, "sdk_job.py", real.spark_version, mark, cwd=tmp_path))
+@pytest.mark.parametrize("client", GENERATIONS)
+def test_a_generation_of_the_sdk_does_a_whole_job(client: str, real: RealWorkspace, tmp_path: Path) -> None:
+    mark = client.replace(".", "-")
+    told = json.loads(real.program(client, "sdk_job.py", real.spark_version, mark, cwd=tmp_path))
     assert told == {
         "result": "SUCCESS",
         "count": "rows 7 on 4.3.0",

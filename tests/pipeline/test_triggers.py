@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 import requests
+from typer.testing import CliRunner
 
+from headway.cli.main import app as program
 from headway.pipeline import hooks
 from headway.pipeline.model import App
 from headway.workspace.runtime.tasks import TaskRequest
@@ -294,6 +296,29 @@ def test_a_branch_force_pushed_while_its_gate_runs_goes_no_further(ci: Ci, works
     stood = [entry["environment"] for entry in ci.ask("GET", "/apps/regretted/deployments")["deployments"]]
     assert stood == ["stage"]
     assert "regretted" not in {job.settings.name for job in workspace.client.jobs.list() if job.settings}
+
+
+def test_a_registration_is_changed_and_keeps_its_secret_and_runs(ci: Ci, tmp_path: Path) -> None:
+    remote = Remote(tmp_path, "changed")
+    remote.commit("one")
+    ci.add(remote)
+    secret = ci.ask("GET", "/apps/changed/webhook")["secret"]
+    data = ("--data", str(ci.folder / "server"))
+    done = CliRunner().invoke(
+        program, ["app", "set", "changed", "--poll", "0.2", "--branch", "main", "--branch", "x/*", *data]
+    )
+    assert done.exit_code == 0, done.output
+    assert ci.ended(until(lambda: runs_of(ci, "changed"), 60)[0]["id"])["state"] == "succeeded"
+    changed = ci.ask("PATCH", "/apps/changed", poll_seconds=0, pull_requests="off")
+    assert (changed["branches"], changed["pull_requests"], changed["poll_seconds"]) == (["main", "x/*"], "off", 0)
+    assert ci.ask("GET", "/apps/changed/webhook")["secret"] == secret
+    assert len(ci.ask("GET", "/apps/changed/environments")["environments"]) == 2
+    for fields in ({"name": "other"}, {"colour": "red"}, {"poll_seconds": -1}, {"repository": "ext::sh"}):
+        assert ci.raw("PATCH", "/apps/changed", **fields).status_code == 400, fields
+    gone = ci.raw("PATCH", "/apps/changed", repository="file:///nowhere/at/all.git")
+    assert "gone, or not ours" in gone.json()["error"]["message"]
+    assert ci.ask("GET", "/apps/changed")["repository"] == remote.url
+    assert ci.raw("PATCH", "/apps/nobody", poll_seconds=1).status_code == 404
 
 
 def test_a_repository_that_only_webhooks_tell_of_says_that_it_is_gone(ci: Ci, tmp_path: Path) -> None:

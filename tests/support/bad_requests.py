@@ -81,7 +81,7 @@ class Maker:
             yield BadRequest(endpoint.method, self._path(endpoint), body)
 
     def _wrong_fields(self, endpoint: Endpoint) -> BadRequest:
-        names = self._names[_service_of(endpoint)]
+        names = self._names[service_of(endpoint)]
         chosen = self.random.sample(names, min(len(names), self.random.randint(1, 12)))
         chosen += [name for name in self.known if name in names and self.random.random() < 0.6]
         data = {name: self._value(name, names, 3) for name in chosen}
@@ -153,7 +153,8 @@ def _service_folders() -> list[Path]:
     return sorted(folder for folder in root.iterdir() if folder.is_dir() and folder.name != "__pycache__")
 
 
-def _service_of(endpoint: Endpoint) -> str:
+def service_of(endpoint: Endpoint) -> str:
+    """The folder of the service that an endpoint is of."""
     return endpoint.handler.__module__.split(".services.")[1].split(".")[0]
 
 

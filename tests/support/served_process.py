@@ -2,6 +2,7 @@
 share an interpreter. Its drivers run functions, none of which is registered."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,10 +15,11 @@ from support.served_workspace import serving
 
 @dataclass(frozen=True)
 class Place:
-    """Where it is, and the administrator's token."""
+    """Where it is, the administrator's token, the process."""
 
     url: str
     token: str
+    pid: int
 
 
 @contextmanager
@@ -43,7 +45,7 @@ def serving_apart(data: Path) -> Iterator[Place]:
 def main() -> None:
     """Serve until standard input ends."""
     with serving(Path(sys.argv[1])) as served:
-        sys.stdout.write(json.dumps({"url": served.url, "token": served.token}) + "\n")
+        sys.stdout.write(json.dumps({"url": served.url, "token": served.token, "pid": os.getpid()}) + "\n")
         sys.stdout.flush()
         sys.stdin.read()
 

@@ -12,6 +12,7 @@ import uvicorn
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.config import Config
 
+from headway.workspace.application import create_app
 from headway.workspace.auth import Tokens, ensure_admin_token
 from headway.workspace.catalogue import NODE_TYPES, Catalogue
 from headway.workspace.engine.timers import Timers
@@ -29,7 +30,7 @@ from headway.workspace.runtime.tasks import (
     TaskOutcome,
     TaskRequest,
 )
-from headway.workspace.server import Workspace, create_app
+from headway.workspace.server import Workspace
 from headway.workspace.services.secrets.store import SecretStore
 from headway.workspace.settings import WorkspaceSettings
 

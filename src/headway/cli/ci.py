@@ -130,6 +130,40 @@ def add(
     show(Result("app add", {"app": made, "webhook": hook}, text), output)
 
 
+@app_group.command("set")
+def change(
+    name: Name,
+    repository: Annotated[str | None, typer.Option(help="Another address of the repository.")] = None,
+    provider: Annotated[str | None, typer.Option(help="github, gitlab, gitea or git (polled).")] = None,
+    full_name: Annotated[str | None, typer.Option(help="owner/name at the provider.")] = None,
+    branch: Annotated[list[str] | None, typer.Option(help="Branch or shell pattern; repeatable.")] = None,
+    pull_requests: Annotated[str | None, typer.Option(help="off, same-repository or all (also forks).")] = None,
+    supersede: Annotated[bool | None, typer.Option(help="A newer commit takes the place of one that waits.")] = None,
+    poll: Annotated[float | None, typer.Option(help="Seconds between looks; 0 for never.", min=0)] = None,
+    api_base: Annotated[str | None, typer.Option(help="The provider's API, where it is not the public one.")] = None,
+    status_token_env: Annotated[str | None, typer.Option(help="Server's variable for commit statuses.")] = None,
+    credential_env: Annotated[str | None, typer.Option(help="Server's variable with the token to fetch with.")] = None,
+    server: ServerUrl = None,
+    data: Data = DEFAULT_DATA,
+    output: Output = Format.TEXT,
+) -> None:
+    """Change how a repository is registered. What is not named stays, its runs and its webhook's secret too."""
+    given = {
+        "repository": repository,
+        "provider": provider,
+        "full_name": full_name,
+        "branches": branch or None,
+        "pull_requests": pull_requests,
+        "supersede": supersede,
+        "poll_seconds": poll,
+        "api_base": api_base,
+        "status_token_env": status_token_env,
+        "credential_env": credential_env,
+    }
+    made = Client(server, data).ask("PATCH", f"/apps/{name}", **given)
+    show(Result("app set", {"app": made}, lambda console: console.print(f"{name} is changed", markup=False)), output)
+
+
 @app_group.command("list")
 def list_apps(server: ServerUrl = None, data: Data = DEFAULT_DATA, output: Output = Format.TEXT) -> None:
     """List the registered applications."""

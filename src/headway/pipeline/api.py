@@ -4,7 +4,7 @@ import functools
 import json
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import anyio.to_thread
@@ -72,6 +72,7 @@ class Api:
             ("GET", "/apps", "viewer", lambda ask: {"apps": [self._app(a) for a in self._service.list_apps()]}),
             ("POST", "/apps", "admin", self._add_app),
             ("GET", "/apps/{app}", "viewer", lambda ask: self._app(self._service.app(ask.path["app"]))),
+            ("PATCH", "/apps/{app}", "admin", self._change_app),
             ("DELETE", "/apps/{app}", "admin", self._remove_app),
             ("GET", "/apps/{app}/webhook", "admin", self._webhook),
             ("GET", "/apps/{app}/deliveries", "developer", self._deliveries),
@@ -124,10 +125,18 @@ class Api:
         return {key: value for key, value in asdict(app).items() if key != "webhook_salt"}
 
     def _add_app(self, ask: Ask) -> Any:
-        unknown = [name for name in ask.data if name not in _APP_FIELDS]
-        if unknown:
-            raise HeadwayError("REQUEST_INVALID", reason=f"unknown fields: {', '.join(unknown)}")
+        _require_known(ask.data)
         return self._app(self._service.add_app(app_from(ask.data)))
+
+    def _change_app(self, ask: Ask) -> Any:
+        """What is not named stays as it is."""
+        _require_known(ask.data)
+        present = self._service.app(ask.path["app"])
+        if ask.data.get("name", present.name) != present.name:
+            raise HeadwayError("REQUEST_INVALID", reason="an application's name is its headway.toml's")
+        stands = {name: getattr(present, name) for name in _APP_FIELDS}
+        wanted = app_from({**stands, "branches": list(present.branches), **ask.data})
+        return self._app(self._service.change_app(replace(wanted, problem=present.problem)))
 
     def _remove_app(self, ask: Ask) -> Any:
         self._service.remove_app(ask.path["app"])
@@ -250,6 +259,12 @@ def shown_plan(data: object) -> dict[str, Any] | None:
         return planfile.shown(planfile.from_json(data))
     except ValueError:
         return None
+
+
+def _require_known(data: Mapping[str, Any]) -> None:
+    unknown = [name for name in data if name not in _APP_FIELDS]
+    if unknown:
+        raise HeadwayError("REQUEST_INVALID", reason=f"unknown fields: {', '.join(unknown)}")
 
 
 def app_from(data: Mapping[str, Any]) -> App:

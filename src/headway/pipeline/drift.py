@@ -34,7 +34,8 @@ class Drift:
 
 
 class DriftWatch:
-    """Asks the workspaces of every application each `minutes`, in a thread of its own; 0: only when somebody asks."""
+    """Asks the workspaces of every application each `minutes`, and when a run of it has ended, in a thread of its own;
+    0: only when somebody asks."""
 
     def __init__(self, service: PipelineService, minutes: float) -> None:
         self._service, self._seconds = service, minutes * 60
@@ -93,15 +94,22 @@ class DriftWatch:
         while not self._ended.wait(_LOOK_SECONDS):
             try:
                 apps = [app.name for app in self._service.list_apps()]
+                due = [app for app in apps if self._due(app)]
             except HeadwayError as error:
                 logger.warning("nobody looks for drift now: %s", error.message)
                 continue
             for gone in set(self._found) - set(apps):
                 del self._found[gone]
-            for app in apps:
-                asked = self._asked.get(app)
-                if not self._ended.is_set() and (asked is None or time.monotonic() - asked >= self._seconds):
+            for app in due:
+                if not self._ended.is_set():
                     self._look_at(app)
+
+    def _due(self, app: str) -> bool:
+        asked, found = self._asked.get(app), self._found.get(app)
+        if asked is None or time.monotonic() - asked >= self._seconds:
+            return True
+        newest = next(iter(self._service.list_runs(app, limit=1)), None) if found is not None else None
+        return newest is not None and found is not None and newest.ended and (newest.ended_ms or 0) >= found.at_ms
 
     def _look_at(self, app: str) -> None:
         former = self._found.get(app)

@@ -103,6 +103,17 @@ class PipelineService:
             checked = replace(checked, branches=(mirror.default_branch() or "main",))
         return self.apps.add(checked)
 
+    def change_app(self, app: App) -> App:
+        """Register a repository otherwise: its runs, what is known of it and its webhook's secret stay. Raise
+        HeadwayError APP_UNKNOWN, REMOTE_…."""
+        present = self.apps.get(app.name)
+        repository = check_remote(app.repository)
+        changed = replace(app, repository=repository, webhook_salt=present.webhook_salt, created_ms=present.created_ms)
+        if repository != present.repository:
+            self._mirror(changed).heads()
+            changed = replace(changed, problem="")
+        return self.apps.replace(changed)
+
     def remove_app(self, name: str) -> None:
         """Forget a repository; its waiting runs end, its releases and environments stay. Raise HeadwayError."""
         for run in self.runs.newest(name, states=SUPERSEDABLE, limit=1000):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 WIDTH, HEIGHT = 560, 190
-LEFT, RIGHT, TOP, BOTTOM = 62, 20, 12, 26
+LEFT, RIGHT, TOP, BOTTOM = 84, 20, 12, 26
 _LABELS = 6
 _TIMES = ((1, (1, 2, 5, 10, 15, 30)), (60, (1, 2, 5, 10, 15, 30)), (3600, (1, 2, 3, 6, 12)), (86_400, (1, 2, 5)))
 
@@ -28,7 +28,7 @@ class Bar:
 @dataclass(frozen=True)
 class Plot:
     """A plot, ready to be drawn. `ticks` are lines with their text, `dates` texts below. `empty`: no bar has any
-    height."""
+    height, and what is said `instead`."""
 
     id: str
     title: str
@@ -43,6 +43,7 @@ class Plot:
     dates: tuple[tuple[float, str], ...]
     rows: tuple[tuple[str, str], ...]
     empty: bool
+    instead: str
 
 
 Value = float | None
@@ -101,6 +102,7 @@ def plot(
         dates=dates,
         rows=rows,
         empty=not any(bar.parts for bar in bars),
+        instead=f"{say(0)}, all the time." if known else "Nothing in this time.",
     )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import uvicorn
 
 from headway.core.errors import HeadwayError
+from headway.workspace.application import create_app
 from headway.workspace.auth import ensure_admin_token
 from headway.workspace.catalogue import NODE_TYPES, Catalogue
 from headway.workspace.node_types import read_node_types
@@ -20,7 +21,7 @@ from headway.workspace.runtime.history import HistoryServer
 from headway.workspace.runtime.hostjar import prepare
 from headway.workspace.runtime.runtimes import Runtimes, default_runtime
 from headway.workspace.runtime.tasks import FileRoots
-from headway.workspace.server import Workspace, create_app
+from headway.workspace.server import Workspace
 from headway.workspace.settings import WorkspaceSettings
 from headway.workspace.tls import Certificate, self_signed
 from headway.workspace.tls import given as given_certificate

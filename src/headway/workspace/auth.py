@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
-from sqlalchemy import Engine, Row, delete, func, insert, or_, select
+from sqlalchemy import Engine, Row, delete, func, insert, or_, select, update
 
 from headway.workspace.clock import now_ms
 from headway.workspace.database import tokens
@@ -136,14 +136,28 @@ class Tokens:
         with self._engine.connect() as connection:
             return int(connection.execute(query).scalar_one())
 
+    def comment(self, token_id: str, text: str, user_name: str | None = None) -> Token | None:
+        """Say something else of a personal access token; with `user_name` only of one of theirs. None: there is
+        none."""
+        digest = self._digest_of(token_id, user_name)
+        if digest is None:
+            return None
+        with self._engine.begin() as connection:
+            connection.execute(update(tokens).where(tokens.c.sha256 == digest).values(comment=text))
+            row = connection.execute(select(tokens).where(tokens.c.sha256 == digest)).one_or_none()
+        return None if row is None else _token_of(row)
+
     def revoke(self, token_id: str, user_name: str | None = None) -> bool:
         """Take a personal access token back, at once; with `user_name` only one of theirs. False: there is none."""
+        digest = self._digest_of(token_id, user_name)
+        return digest is not None and self._remove(tokens.c.sha256 == digest) > 0
+
+    def _digest_of(self, token_id: str, user_name: str | None) -> str | None:
         query = select(tokens.c.sha256).where(tokens.c.run_id.is_(None))
         if user_name is not None:
             query = query.where(tokens.c.user_name == user_name)
         with self._engine.connect() as connection:
-            digest = next((one for one in connection.scalars(query) if _token_id(one) == token_id), None)
-        return digest is not None and self._remove(tokens.c.sha256 == digest) > 0
+            return next((one for one in connection.scalars(query) if _token_id(one) == token_id), None)
 
     def revoke_all(self, user_name: str) -> None:
         """Take back every token of a user who is gone, those of runs too."""

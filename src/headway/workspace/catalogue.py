@@ -14,6 +14,9 @@ __all__ = ["NODE_TYPES", "Catalogue", "NodeType"]
 _LOCAL = re.compile(r"local(\[(\*|\d+)(\s*,\s*\d+)?\])?")
 # Where logs may be delivered.
 _LOGS = {"dbfs": "dbfs:/", "volumes": "/Volumes/"}
+# Where init scripts may lie.
+_SCRIPTS = {"workspace": "/", "volumes": "/Volumes/", "dbfs": "dbfs:/"}
+MOST_SCRIPTS = 10
 # What the number of workers decides.
 _SIZES = ("spark.executor.instances", "spark.cores.max")
 
@@ -71,6 +74,7 @@ class Catalogue:
                 raise invalid(f"{name} must be an object whose values are strings")
         _check_settings(spec, self.size(spec))
         log_destination(spec)
+        script_sources(spec)
 
 
 def _check_settings(spec: Mapping[str, Any], size: NodeType) -> None:
@@ -96,6 +100,26 @@ def local_threads(spec: Mapping[str, Any]) -> int | None:
     """How many threads the spec's `spark.master` asks for (`local[2]`); None where it leaves it to the node type."""
     match = _LOCAL.fullmatch((spec.get("spark_conf") or {}).get("spark.master", ""))
     return int(match.group(2)) if match and (match.group(2) or "*") != "*" else None
+
+
+def script_sources(spec: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """The paths of a cluster's init scripts in this workspace, each with what the spec says of it. Raise ApiError."""
+    given = spec.get("init_scripts") or []
+    if not isinstance(given, list) or len(given) > MOST_SCRIPTS:
+        raise invalid(f"init_scripts must be a list of at most {MOST_SCRIPTS} scripts")
+    found = []
+    for entry in given:
+        if not isinstance(entry, Mapping) or len(entry) != 1 or not set(entry) <= _SCRIPTS.keys():
+            raise invalid(
+                "an init script has exactly one of workspace, volumes and dbfs; scripts in s3, abfss, gcs or on a "
+                "machine's own disk (file) are not served by this workspace"
+            )
+        ((kind, inner),) = entry.items()
+        path = inner.get("destination") if isinstance(inner, Mapping) else None
+        if not isinstance(path, str) or not path.startswith(_SCRIPTS[kind]):
+            raise invalid(f"init_scripts: {kind}.destination must begin with {_SCRIPTS[kind]}")
+        found.append((path, entry))
+    return found
 
 
 def log_destination(spec: Mapping[str, Any]) -> str | None:

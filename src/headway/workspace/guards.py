@@ -103,6 +103,20 @@ NEEDS: Mapping[str, Need] = {
             "delete-tag",
             "log-batch",
             "log-inputs",
+            "outputs",
+            "log-model",
+        )
+    },
+    "POST /mlflow/logged-models": _EXPERIMENT_EDIT,
+    "GET /mlflow/logged-models/{model_id}": Need("logged-models", "model_id", "CAN_READ"),
+    **{
+        f"{method} /mlflow/logged-models/{{model_id}}{below}": Need("logged-models", "model_id", "CAN_EDIT")
+        for method, below in (
+            ("PATCH", ""),
+            ("DELETE", ""),
+            ("POST", "/params"),
+            ("PATCH", "/tags"),
+            ("DELETE", "/tags/{tag_key}"),
         )
     },
     "GET /policies/clusters/get": Need("cluster-policies", "policy_id", "CAN_USE"),

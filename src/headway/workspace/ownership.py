@@ -12,6 +12,7 @@ from headway.workspace.services.instance_pools.store import PoolStore
 from headway.workspace.services.jobs.run_store import RunStore
 from headway.workspace.services.jobs.store import JobStore
 from headway.workspace.services.libraries.store import LibraryStore
+from headway.workspace.services.mlflow.logged_store import LoggedModelStore
 from headway.workspace.services.mlflow.model import Experiment
 from headway.workspace.services.mlflow.store import TrackingStore
 from headway.workspace.services.permissions.model import Known
@@ -34,6 +35,7 @@ def object_sources(
     pools: PoolStore,
     policies: PolicyStore,
     tracking: TrackingStore,
+    models: LoggedModelStore,
 ) -> Mapping[str, Source]:
     """Sources by kind. `runs` stands for a run's job, or for the run where it has none; `paths` for what lies at a path
     of the workspace tree; `new-paths` for that or the nearest folder above it."""
@@ -86,6 +88,9 @@ def object_sources(
     def tracked_run(run_id: str) -> Known:
         return experiment(tracking.experiment(tracking.run(run_id).experiment_id))
 
+    def logged_model(model_id: str) -> Known:
+        return experiment(tracking.experiment(models.get(model_id, deleted=True).experiment_id))
+
     def library(object_id: str) -> Known:
         return new_path(libraries.get(_number(object_id, "Library")).folder)
 
@@ -110,6 +115,7 @@ def object_sources(
         "experiments": lambda object_id: experiment(tracking.experiment(_number(object_id, "Experiment"))),
         "experiment-names": lambda name: experiment(tracking.experiment_by_name(name)),
         "mlflow-runs": tracked_run,
+        "logged-models": logged_model,
         "authorization": tokens,
         "cluster-policies": policy,
     }

@@ -3,6 +3,8 @@
 A request to one of them answers 501 with the reason; whatever else is not served answers 501 too, and may come.
 """
 
+import re
+
 # The beginning of the path after `/api/<version>`, and why. The first that fits counts.
 REFUSED: tuple[tuple[str, str], ...] = (
     ("/unity-catalog/bindings", "there is one workspace, so nothing to bind catalogs to"),
@@ -23,7 +25,7 @@ REFUSED: tuple[tuple[str, str], ...] = (
     ("/mlflow/transition-requests", "model registries are outside of delivery of Spark applications"),
     ("/mlflow/comments", "model registries are outside of delivery of Spark applications"),
     ("/mlflow/registry-webhooks", "model registries are outside of delivery of Spark applications"),
-    ("/mlflow/logged-models", "model registries are outside of delivery of Spark applications"),
+    ("/mlflow/logged-models", "the files of a logged model lie in dbfs:/, where clients read them"),
     ("/sql/alerts", "alerts and dashboards are not served: SQL runs by statements and by jobs"),
     ("/alerts", "alerts and dashboards are not served: SQL runs by statements and by jobs"),
     ("/sql/history", "the history of statements is not kept: what they gave is, for an hour"),
@@ -51,6 +53,13 @@ REFUSED: tuple[tuple[str, str], ...] = (
 )
 
 
+# The same for paths that have something of the user's in their middle. `{}` is how the SDK's own source has it.
+BELOW: tuple[tuple[re.Pattern[str], str], ...] = (
+    (
+        re.compile(r"/mlflow/(\{\}|experiments/[^/]+/issues).*"),
+        "issues are found in traces of language models: traces are not kept here, experiments and runs are",
+    ),
+)
 # The same for paths outside of `/api/<version>`.
 ELSEWHERE: tuple[tuple[str, str], ...] = (
     ("/sql/1.0/", "Thrift (JDBC, ODBC, databricks-sql-connector) is not served: SQL runs by statements"),
@@ -70,4 +79,7 @@ def why_refused(path: str) -> str | None:
     rest = f"/{pieces[3]}"
     if rest.startswith("/accounts/servicePrincipals/"):  # the workspace's own, by an old path
         return None
+    for shape, reason in BELOW:
+        if shape.fullmatch(rest):
+            return reason
     return next((reason for start, reason in REFUSED if rest.startswith(start)), None)

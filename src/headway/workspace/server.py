@@ -1,17 +1,10 @@
-"""Puts the workspace together: services over one database, the jobs engine, the HTTP application."""
+"""Puts the workspace together: services over one database, the jobs engine."""
 
-import contextlib
 import dataclasses
 import shutil
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-from starlette.applications import Starlette
-from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import Response
-
-from headway.workspace.absolute_form import AbsoluteForm
 from headway.workspace.auth import ADMIN, ContextAccess, Tokens
 from headway.workspace.catalogue import Catalogue
 from headway.workspace.database import open_database
@@ -24,11 +17,12 @@ from headway.workspace.engine.scheduler import Scheduler
 from headway.workspace.engine.sending import Sender
 from headway.workspace.engine.timers import Timers
 from headway.workspace.engine.watching import files_at
-from headway.workspace.errors import ApiError, invalid, not_implemented
+from headway.workspace.errors import ApiError, invalid
 from headway.workspace.gitsources import GitSources
 from headway.workspace.governing import Governor
 from headway.workspace.guards import guarded
-from headway.workspace.http import Door, Shortcut, answer_error, routes
+from headway.workspace.http import Door
+from headway.workspace.init_scripts import InitScripts
 from headway.workspace.keys import Vault, key
 from headway.workspace.mailing import mail_server
 from headway.workspace.observed import LiveDrivers, cluster_places, task_places
@@ -36,7 +30,6 @@ from headway.workspace.outgoing import check_url
 from headway.workspace.ownership import object_sources
 from headway.workspace.paths import confined, dbfs_path
 from headway.workspace.pruning import prune_workspace
-from headway.workspace.refused import why_refused
 from headway.workspace.remotes import Remotes
 from headway.workspace.runtime.history import HistoryServer
 from headway.workspace.runtime.leftovers import end_leftovers
@@ -55,6 +48,8 @@ from headway.workspace.services.files.routes import FilesRoutes
 from headway.workspace.services.files.trees import Trees
 from headway.workspace.services.fs.routes import FsRoutes
 from headway.workspace.services.fs.store import VolumeFiles
+from headway.workspace.services.global_init_scripts.routes import GlobalScriptRoutes
+from headway.workspace.services.global_init_scripts.store import GlobalScriptStore
 from headway.workspace.services.identity.oauth import OAuthRoutes
 from headway.workspace.services.identity.routes import ORGANISATION, IdentityRoutes
 from headway.workspace.services.identity.store import IdentityStore
@@ -72,6 +67,8 @@ from headway.workspace.services.libraries.cluster_store import ClusterLibrarySto
 from headway.workspace.services.libraries.installing import ClusterLibraries
 from headway.workspace.services.libraries.routes import LibraryRoutes
 from headway.workspace.services.libraries.store import LibraryStore
+from headway.workspace.services.mlflow.logged_routes import LoggedModelRoutes
+from headway.workspace.services.mlflow.logged_store import LoggedModelStore
 from headway.workspace.services.mlflow.routes import TrackingRoutes
 from headway.workspace.services.mlflow.store import TrackingStore
 from headway.workspace.services.monitoring.keeping import KeptMetrics
@@ -95,6 +92,8 @@ from headway.workspace.services.tokens.routes import TokenRoutes
 from headway.workspace.services.unity.grants import Grants
 from headway.workspace.services.unity.routes import UnityRoutes
 from headway.workspace.services.unity.store import Metastore
+from headway.workspace.services.workspace_conf.routes import ConfRoutes
+from headway.workspace.services.workspace_conf.store import ConfStore
 from headway.workspace.settings import WorkspaceSettings
 from headway.workspace.warehouse_clusters import WarehouseClusters
 from headway.workspace.writing import Writer
@@ -139,7 +138,9 @@ class Workspace:
         catalogue = dataclasses.replace(catalogue, pool=lambda pool_id: self._pools.get(pool_id).node_type_id)
         self.pools = PoolDrivers(fleet, catalogue, roots, settings.data / "clusters")
         clusters = ClusterStore(database)
-        plan = Planning(catalogue, roots, settings.data / "clusters", self.secrets.reveal)
+        scripts = GlobalScriptStore(database)
+        init_scripts = InitScripts(scripts, self._script)
+        plan = Planning(catalogue, roots, settings.data / "clusters", self.secrets.reveal, init_scripts)
         self.clusters = ClusterSupervisor(clusters, self.pools, plan, settings.data / "cluster-logs")
         self.watcher, self.history, self.metrics = Watcher(self.clusters), history, KeptMetrics(database)
         self.contexts = Contexts(self.clusters, ContextAccess(self.tokens, base_url))
@@ -215,7 +216,8 @@ class Workspace:
             self.scheduler.changed,
             lambda named: destinations.find(named) is not None,
         )
-        libraries, tracking = LibraryStore(database), TrackingStore(database)
+        libraries, tracking, models = LibraryStore(database), TrackingStore(database), LoggedModelStore(database)
+        conf = ConfStore(database)
         self.permissions.sources.update(
             object_sources(
                 self.jobs,
@@ -227,6 +229,7 @@ class Workspace:
                 self._pools,
                 policies,
                 tracking,
+                models,
             )
         )
         metastore = Metastore(settings.metastore, settings.volumes, self.dbfs.local)
@@ -237,9 +240,10 @@ class Workspace:
             FsRoutes(VolumeFiles(settings.volumes, (settings.dbfs,), drafts)),
             SecretRoutes(self.secrets, self.identity.named),
             DbfsRoutes(self.dbfs),
-            FilesRoutes(self.files),
+            FilesRoutes(self.files, conf.notebooks_leave),
             ClusterRoutes(clusters, self.clusters, catalogue, governor.of_cluster, drivers),
             PolicyRoutes(policies),
+            GlobalScriptRoutes(scripts),
             RepoRoutes(RepoStore(database), self.files, checkouts),
             CredentialRoutes(credentials),
             PoolRoutes(self._pools, self.pools, catalogue),
@@ -269,8 +273,10 @@ class Workspace:
             IdentityRoutes(self.identity),
             OAuthRoutes(self.identity, self.tokens),
             DestinationRoutes(destinations, self._check_webhook),
-            TokenRoutes(self.tokens, self.identity.named),
-            TrackingRoutes(tracking, self._list_dbfs),
+            TokenRoutes(self.tokens, self.identity.named, conf.token_days),
+            ConfRoutes(conf),
+            TrackingRoutes(tracking, models, self._list_dbfs),
+            LoggedModelRoutes(tracking, models),
             MonitoringRoutes(
                 task_places(self.runs, self.engine.run_folder), place, uis, self.secrets.redactor, self.metrics
             ),
@@ -335,6 +341,14 @@ class Workspace:
             return self.files.local(self.files.get(named))
         raise invalid(f"{path} is not a path of this workspace: use dbfs:/…, /Volumes/… or /Workspace/…")
 
+    def _script(self, path: str, user: str) -> Path:
+        """The local file of an init script that a user may read. Raise ApiError."""
+        if path.startswith("/Volumes/"):
+            self._check(user, "volume-files", path, "READ_VOLUME")
+        elif not path.startswith("dbfs:/"):
+            self._check(user, "paths", path, "CAN_READ")
+        return self._local_file(path)
+
     def _folder(self, url: str) -> Path:
         """The local folder that a file-arrival trigger looks at. Raise ApiError."""
         if url.startswith("/Volumes/"):
@@ -369,31 +383,3 @@ class Workspace:
 
     def _remove_from_dbfs(self, path: str) -> None:
         self.dbfs.delete(dbfs_path(path), recursive=False)
-
-
-def create_app(workspace: Workspace, on_start: Callable[[], None] = lambda: None) -> Starlette:
-    """The HTTP application. It takes up what was left behind at its start, and ends runs and drivers at its end."""
-
-    @contextlib.asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        workspace.recover()
-        workspace.scheduler.start()
-        on_start()
-        yield
-        workspace.close()
-
-    served = routes(workspace.endpoints, workspace.door)
-    return Starlette(
-        routes=served,
-        middleware=[Middleware(AbsoluteForm), Middleware(Shortcut, served)],
-        lifespan=lifespan,
-        exception_handlers={404: _not_served, 405: _not_served},
-    )
-
-
-def _not_served(request: Request, _: Exception) -> Response:
-    path = request.url.path
-    reason = why_refused(path)
-    because = f", by choice: {reason}" if reason else ""
-    message = f"{request.method} {path} is not implemented by this workspace{because}"
-    return answer_error(not_implemented(message), request)

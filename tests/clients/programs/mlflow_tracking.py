@@ -28,6 +28,16 @@ best = found[0]
 history = [entry.value for entry in client.get_metric_history(best.info.run_id, "loss")]
 listed = [entry.path for entry in client.list_artifacts(best.info.run_id, "docs")]
 fetched = pathlib.Path(client.download_artifacts(best.info.run_id, "docs/notes.txt")).read_text()
+
+# a model as MLflow 3 logs it: its files, its measure, found again by it
+model = client.create_logged_model(experiment.experiment_id, name="tree", source_run_id=best.info.run_id)
+pathlib.Path("model").mkdir()
+pathlib.Path("model", "MLmodel").write_text("flavors: {}")
+client.log_model_artifacts(model.model_id, "model")
+client.log_metric(best.info.run_id, "f1", 0.8, model_id=model.model_id)
+client.finalize_logged_model(model.model_id, "READY")
+(kept,) = client.search_logged_models([experiment.experiment_id], filter_string="metrics.f1 > 0.7")
+stored = client.list_logged_model_artifacts(kept.model_id)
 client.delete_run(found[1].info.run_id)
 json.dump(
     {
@@ -38,6 +48,8 @@ json.dump(
         "history": history,
         "artifacts": listed,
         "fetched": fetched,
+        "model": [kept.name, str(kept.status), kept.source_run_id == best.info.run_id],
+        "files": [entry.path for entry in stored],
         "left": len(client.search_runs([experiment.experiment_id])),
         "experiments": [entry.name for entry in client.search_experiments(filter_string="name LIKE '/Shared/%'")],
     },

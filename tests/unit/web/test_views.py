@@ -202,7 +202,9 @@ def test_bars_are_as_high_as_their_values() -> None:
 
 
 def test_an_empty_plot_says_so() -> None:
-    assert plot("p", "Hours", [(0, [None])], str).empty
+    nothing, zero = (plot("p", "Rate", [(0, [value])], lambda v: f"{v:.0%}") for value in (None, 0.0))
+    assert (nothing.empty, nothing.instead) == (True, "Nothing in this time.")
+    assert (zero.empty, zero.instead) == (True, "0%, all the time.")
     assert plot("p", "Hours", [], str).description == "Hours, no time: there is nothing yet."
 
 

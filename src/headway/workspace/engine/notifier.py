@@ -66,10 +66,13 @@ class Notifier:
                 logger.exception("what %s calls for is not told", type(event).__name__)
 
     def _notices(self, event: Event) -> list[Notice]:
-        run, task = self._records.run(event.run_id), None
-        if isinstance(event, TaskStarted | TaskLasts | TaskEnded):
-            task = self._records.run(event.task_run_id)
-        return notices(event, run, task, self._workspace_id)
+        task_run_id = event.task_run_id if isinstance(event, TaskStarted | TaskLasts | TaskEnded) else None
+        told = self._records.run(task_run_id or event.run_id)
+        if not any(told.settings.get(name) for name in ("webhook_notifications", "email_notifications")):
+            return []  # and the run, which may have a thousand tasks, is not read for each of them
+        if task_run_id is None:
+            return notices(event, told, None, self._workspace_id)
+        return notices(event, self._records.run(event.run_id), told, self._workspace_id)
 
     def _put(self, notice: Notice, attempt: int) -> None:
         key = f"{notice.way} {notice.to}"

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from headway.workspace.runtime import launch, messages
+from headway.workspace.runtime import initscripts, launch, messages
 from headway.workspace.runtime import libraries as installing
 from headway.workspace.runtime.adopted import UNKNOWN_STATUS, AdoptedProcess, DriverProcess, end_group
 from headway.workspace.runtime.hostjar import make_folders, prepare
@@ -80,6 +80,7 @@ class Driver:
         """Start one and wait until it can run tasks. Raise DriverFailed with the end of what it printed."""
         prepared = prepare(spec.runtime, cache)
         make_folders(spec, prepared.jar)
+        initscripts.run_all(spec, os.environ)
         with (spec.folder / "logs" / "stdout").open("ab") as out, (spec.folder / "logs" / "stderr").open("ab") as err:
             process = subprocess.Popen(
                 launch.with_files(spec, launch.command(spec, prepared.jar, prepared.archive, LEASE_SECONDS)),

@@ -99,6 +99,7 @@ class DriverFleet:
             and (spec.memory_mb, spec.cores) == (STANDBY_MEMORY_MB, STANDBY_CORES)
             and spec.quick
             and not spec.env
+            and not spec.init_scripts
             and spec.executors is None
             and session_settings(spec) == spec.spark_conf
         )

@@ -30,7 +30,17 @@ def classpath(spec: DriverSpec, host_jar: Path) -> str:
     runtime = spec.runtime
     jars = sorted(str(jar) for jar in (runtime.spark_home / "jars").glob("*.jar"))
     hadoop = [spec.executors.hadoop_conf] if spec.executors and spec.executors.hadoop_conf else []
-    return ":".join([str(host_jar), *jars, *map(str, runtime.extra_jars), *hadoop])
+    return ":".join([str(host_jar), *jars, *map(str, runtime.extra_jars), *hadoop, *script_jars(spec)])
+
+
+def databricks_root(spec: DriverSpec) -> Path:
+    """The folder that is `/databricks` to a driver with init scripts."""
+    return spec.folder / "databricks"
+
+
+def script_jars(spec: DriverSpec) -> list[str]:
+    """What init scripts left for the class path."""
+    return sorted(map(str, (databricks_root(spec) / "jars").glob("*.jar"))) if spec.init_scripts else []
 
 
 # Spark's own. Source: Spark's configuration, spark.redaction.regex.
@@ -149,6 +159,7 @@ def with_files(spec: DriverSpec, command: Sequence[str]) -> list[str]:
     """The same command, to which `/dbfs`, `/Volumes` and `/Workspace` are folders where the machine allows it."""
     roots = spec.roots
     folders = [f"dbfs={roots.dbfs}", f"Volumes={roots.volumes}", f"Workspace={roots.workspace}"]
+    folders += [f"databricks={databricks_root(spec)}"] if spec.init_scripts else []
     program = str(Path(__file__).parent / "mounting.py")
     return [sys.executable, "-I", "-S", program, str(spec.folder / "tmp" / "root"), *folders, "--", *command]
 
@@ -168,4 +179,13 @@ def environment(spec: DriverSpec, inherited: Mapping[str, str]) -> dict[str, str
         "TMPDIR": str(spec.folder / "tmp"),
         **({} if sys.flags.dont_write_bytecode == 0 else {"PYTHONDONTWRITEBYTECODE": "1"}),
         **spec.env,
+        **_python_path(spec),
     }
+
+
+def _python_path(spec: DriverSpec) -> Mapping[str, str]:
+    """What init scripts had pip install comes before what the runtime has."""
+    if not spec.init_scripts:
+        return {}
+    own = [spec.env["PYTHONPATH"]] if spec.env.get("PYTHONPATH") else []
+    return {"PYTHONPATH": ":".join([str(databricks_root(spec) / "site"), *own])}

@@ -111,7 +111,7 @@ class Submissions:
             **settings,
             "spark.app.name": run_id,
             "spark.headway.run": f"run-{run_id}",  # services.monitoring.model.RUN_SETTING: whose jobs its event log has
-            "spark.driver.extraClassPath": host_jar,
+            "spark.driver.extraClassPath": ":".join([host_jar, *launch.script_jars(self._spec)]),
         }
         own.setdefault("spark.executor.extraClassPath", host_jar)
         lines = [f"{key} {value}\n" for key, value in own.items()]
@@ -121,11 +121,13 @@ class Submissions:
         return folder
 
     def _environment(self, run_id: str, configuration: Path, installed: Installed) -> dict[str, str]:
+        own = launch.environment(self._spec, os.environ)
+        libraries = [*map(str, installed.python_path), own.get("PYTHONPATH", "")]
         return {
-            **launch.environment(self._spec, os.environ),
+            **own,
             "SPARK_CONF_DIR": str(configuration),
             "SPARK_SUBMIT_OPTS": f"-Djava.io.tmpdir={self._folder / 'tmp'}",
-            "PYTHONPATH": os.pathsep.join(map(str, installed.python_path)),
+            "PYTHONPATH": os.pathsep.join(path for path in libraries if path),
             _MARK: run_id,
         }
 

@@ -60,12 +60,24 @@ class Executors:
 
 
 @dataclass(frozen=True)
+class InitScript:
+    """A shell script that runs before a driver starts. `everywhere`: it is one of the workspace, for every cluster;
+    else `source` is what the cluster's `init_scripts` says of it."""
+
+    name: str
+    text: bytes
+    everywhere: bool = False
+    source: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class DriverSpec:
     """A driver to start. `folder` is its own: logs, event log, scratch. `memory_mb` is the heap of its JVM.
 
     `quick` compiles user code and Spark with the JVM's first compiler only: half the CPU for starts and small data,
     2.5 to 3.7 times slower on big data. `secret_conf` names those of `spark_conf` that nobody may read: neither in the
-    list of processes nor in the event log. Without `executors` the driver does all the work itself.
+    list of processes nor in the event log. Without `executors` the driver does all the work itself. `init_scripts` run
+    before it, in their order, with `script_env`.
     """
 
     cluster_id: str
@@ -79,6 +91,8 @@ class DriverSpec:
     secret_conf: frozenset[str] = frozenset()
     env: Mapping[str, str] = field(default_factory=dict)
     executors: Executors | None = None
+    init_scripts: tuple[InitScript, ...] = ()
+    script_env: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from headway.workspace.clock import now_ms
 from headway.workspace.directory import Listener, TaskDriver, spark_context_id
 from headway.workspace.errors import ApiError
+from headway.workspace.runtime.initscripts import outcome
 from headway.workspace.runtime.tasks import DriverFailed, DriverSpec
 from headway.workspace.services.clusters import model
 from headway.workspace.services.clusters.live import Live, Seat
@@ -159,7 +160,7 @@ class Lifecycle:
                 live.starts += 1
                 name = f"{live.cluster_id}-{self._now()}-{live.starts}"
             spec = self._plan(cluster, name)
-            return self._drivers.acquire(spec, model.pool_of(cluster.spec))
+            return self._acquire(live, spec, model.pool_of(cluster.spec))
         except ApiError as error:
             raise DriverFailed("INVALID_ARGUMENT", error.message) from error
         except DriverFailed:
@@ -168,6 +169,21 @@ class Lifecycle:
             logger.exception("cluster %s", live.cluster_id)
             message = f"internal error: {type(error).__name__}: {error}"
             raise DriverFailed("INTERNAL_ERROR", message) from error
+
+    def _acquire(self, live: Live, spec: DriverSpec, pool: str | None) -> Any:
+        """The driver of a spec; what its init scripts came to is told. Raise DriverFailed."""
+        scripts = spec.init_scripts
+        if not scripts:
+            return self._drivers.acquire(spec, pool)
+        self._tell(live, "INIT_SCRIPTS_STARTED", {"init_scripts": {"reported_for_node": "driver"}})
+        try:
+            driver = self._drivers.acquire(spec, pool)
+        except DriverFailed as failed:
+            if "INIT_SCRIPT" in failed.reason:
+                self._tell(live, "INIT_SCRIPTS_FINISHED", {"init_scripts": outcome(scripts, failed=True)})
+            raise
+        self._tell(live, "INIT_SCRIPTS_FINISHED", {"init_scripts": outcome(scripts, failed=False)})
+        return driver
 
     def _running(self, live: Live, driver: TaskDriver, event: str, **more: Any) -> None:
         details = {

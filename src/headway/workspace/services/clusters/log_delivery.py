@@ -3,6 +3,7 @@
     <destination>/<cluster id>/driver/stdout, stderr, log4j-active.log   of the present or last driver
     <destination>/<cluster id>/driver/stdout--2026-11-25--13-00-05 …       of the drivers before it
     <destination>/<cluster id>/eventlog/<application id>
+    <destination>/<cluster id>/init_scripts/<driver>/00_<name>.stdout.log, 00_<name>.stderr.log …
 
 Source: Databricks documentation, "Configure compute", Compute log delivery.
 """
@@ -93,6 +94,9 @@ class LogDelivery:
                 _put_aside(target / "driver" / name)
         for name, given in _NAMES.items():
             _refresh(folder / "logs" / name, target / "driver" / given)
+        for log in (folder / "logs" / "init_scripts").glob("*"):
+            (target / "init_scripts" / driver).mkdir(parents=True, exist_ok=True)
+            _refresh(log, target / "init_scripts" / driver / log.name)
         for log in (folder / "eventlog").glob("*"):
             if not log.name.endswith(".inprogress"):
                 (target / "eventlog" / f"{log.name}.inprogress").unlink(missing_ok=True)

@@ -54,9 +54,14 @@ JOB_FINISHED = Termination("JOB_FINISHED", "SUCCESS", "The run has ended", {})
 WORKSPACE_STOPPED = Termination("CLOUD_PROVIDER_SHUTDOWN", "SUCCESS", "The workspace was stopped", {})
 
 
+_OF_THE_CLIENT = (
+    "DRIVER_OUT_OF_MEMORY", "SPARK_STARTUP_FAILURE", "INIT_SCRIPT_FAILURE", "GLOBAL_INIT_SCRIPT_FAILURE"
+)  # fmt: skip
+
+
 def driver_lost(reason: str, message: str) -> Termination:
     """Its driver did not start or died; `reason` is that of DriverFailed."""
-    kind = "CLIENT_ERROR" if reason in ("DRIVER_OUT_OF_MEMORY", "SPARK_STARTUP_FAILURE") else "SERVICE_FAULT"
+    kind = "CLIENT_ERROR" if reason in _OF_THE_CLIENT else "SERVICE_FAULT"
     return Termination(reason, kind, message, {"databricks_error_message": message[:2000]})
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from headway.workspace.catalogue import Catalogue, local_threads
-from headway.workspace.runtime.tasks import DriverSpec, FileRoots
+from headway.workspace.runtime.tasks import DriverSpec, FileRoots, InitScript
 from headway.workspace.services.clusters.model import Cluster
 
 Reveal = Callable[[Mapping[str, str], str, str | None], tuple[dict[str, str], frozenset[str]]]
@@ -13,10 +13,19 @@ ApiError where the user may not read one."""
 
 
 class Planning:
-    """Makes driver specs. `folder` is where drivers live while they run."""
+    """Makes driver specs. `folder` is where drivers live while they run; `scripts` gives a cluster's init scripts, and
+    may raise ApiError."""
 
-    def __init__(self, catalogue: Catalogue, roots: FileRoots, folder: Path, reveal: Reveal) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        roots: FileRoots,
+        folder: Path,
+        reveal: Reveal,
+        scripts: Callable[[Cluster], tuple[InitScript, ...]] = lambda cluster: (),
+    ) -> None:
         self._catalogue, self._roots, self._folder, self._reveal = catalogue, roots, folder, reveal
+        self._scripts = scripts
 
     def __call__(self, cluster: Cluster, name: str) -> DriverSpec:
         """The driver of a cluster, in a folder called `name`. Raise ApiError where none can be made of its spec."""
@@ -38,4 +47,9 @@ class Planning:
             secret_conf=secret,
             env=env,
             executors=size.executors(spec),
+            init_scripts=self._scripts(cluster),
+            script_env={
+                "DB_CLUSTER_NAME": str(spec.get("cluster_name") or cluster.name),
+                "DB_IS_JOB_CLUSTER": "TRUE" if cluster.for_job else "FALSE",
+            },
         )

@@ -3,7 +3,7 @@
 import base64
 import binascii
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import BinaryIO
 
 from starlette.responses import FileResponse, Response
@@ -21,10 +21,10 @@ _NOT_SERVED = {"DBC": "archives (DBC)", "R_MARKDOWN": "R Markdown"}
 
 
 class FilesRoutes:
-    """The routes, over one store."""
+    """The routes, over one store. `notebooks_leave` tells whether notebooks may be exported."""
 
-    def __init__(self, store: FilesStore) -> None:
-        self._store = store
+    def __init__(self, store: FilesStore, notebooks_leave: Callable[[], bool] = lambda: True) -> None:
+        self._store, self._notebooks_leave = store, notebooks_leave
 
     def endpoints(self) -> Sequence[Endpoint]:
         """What is served."""
@@ -70,10 +70,6 @@ class FilesRoutes:
             raise invalid(f"format {kind[:50]} is not one of SOURCE, JUPYTER, AUTO, RAW")
         return {"object_id": found.object_id}
 
-    def _notebook(self, path: str, source: bytes, language: str, overwrite: bool, user: str) -> WorkspaceObject:
-        content = io.BytesIO(source)
-        return self._store.write(path, content, "NOTEBOOK", language, overwrite=overwrite, creator=user)
-
     def _keep(self, path: str, content: BinaryIO, overwrite: bool, user: str, *, plain: bool) -> WorkspaceObject:
         """A file; or, unless it is to be `plain`, a notebook where ending and content say so: it loses the ending."""
         ending, language, kind = ending_of(path), None, "FILE"
@@ -105,7 +101,12 @@ class FilesRoutes:
 
     def download(self, call: Call) -> Response:
         """A file's bytes, a notebook's source."""
-        return self._raw(self._store.get("/" + call.path["path"].lstrip("/")))
+        return self._raw(self._may_leave(self._store.get("/" + call.path["path"].lstrip("/"))))
+
+    def _may_leave(self, found: WorkspaceObject) -> WorkspaceObject:
+        if found.object_type == "NOTEBOOK" and not self._notebooks_leave():
+            raise ApiError("PERMISSION_DENIED", "Exporting notebooks is disabled (enableExportNotebook)", 403)
+        return found
 
     def _raw(self, found: WorkspaceObject) -> Response:
         if found.object_type in ("DIRECTORY", "REPO"):
@@ -131,7 +132,7 @@ class FilesRoutes:
             )
         if kind not in ("SOURCE", "AUTO", "RAW", "JUPYTER", "HTML"):
             raise invalid(f"format {kind[:50]} is not one of SOURCE, JUPYTER, HTML, AUTO, RAW")
-        found = self._store.get(text(call.data, "path"))
+        found = self._may_leave(self._store.get(text(call.data, "path")))
         direct = flag(call.data, "direct_download")
         if found.object_type != "NOTEBOOK" or kind not in ("JUPYTER", "HTML"):
             if direct:
@@ -171,10 +172,6 @@ class FilesRoutes:
         """What clients report of themselves: told that it has arrived, and dropped."""
         logs = call.data.get("protoLogs")
         return {"errors": [], "numProtoSuccess": len(logs) if isinstance(logs, list) else 0}
-
-
-def _not_served(doing: str, what: str) -> ApiError:
-    return not_implemented(f"{doing} {what} is not served by this workspace; use SOURCE or JUPYTER")
 
 
 def _bounded(content: BinaryIO) -> BinaryIO:

@@ -247,6 +247,7 @@ class PoolDrivers:
             same
             and spec.executors is None
             and not spec.env
+            and not spec.init_scripts
             and not spec.secret_conf
             and session_settings(spec) == spec.spark_conf
         )

@@ -3,6 +3,7 @@
 Source: MLflow documentation, "REST API" (2.0), and Databricks, "MLflow experiments" (names are absolute paths).
 """
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,8 +14,10 @@ from headway.workspace.errors import invalid, malformed
 STATUSES = ("RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED")
 ACTIVE, DELETED = "active", "deleted"
 MAX_KEY, MAX_PARAMETER, MAX_TAG = 250, 6000, 8000
+MAX_HISTORY = 1_000_000
 MAX_METRICS, MAX_PARAMETERS, MAX_TAGS, MAX_BATCH = 1000, 100, 100, 1000
 RUN_NAME = "mlflow.runName"
+HISTORY = "mlflow.log-model.history"
 
 
 @dataclass(frozen=True)
@@ -45,12 +48,15 @@ class Experiment:
 
 @dataclass(frozen=True)
 class Metric:
-    """One logged value."""
+    """One logged value; of a logged model where `model_id` names one, on a data set where that is named."""
 
     key: str
     value: float
     timestamp: int
     step: int
+    model_id: str | None = None
+    dataset_name: str | None = None
+    dataset_digest: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As the API answers it: JSON has neither NaN nor infinities, so these are text."""
@@ -59,12 +65,17 @@ class Metric:
             value = "NaN"
         elif math.isinf(self.value):
             value = "Infinity" if self.value > 0 else "-Infinity"
-        return {"key": self.key, "value": value, "timestamp": self.timestamp, "step": self.step}
+        about = {
+            name: getattr(self, name)
+            for name in ("model_id", "dataset_name", "dataset_digest")
+            if getattr(self, name) is not None
+        }
+        return {"key": self.key, "value": value, "timestamp": self.timestamp, "step": self.step, **about}
 
 
 @dataclass(frozen=True)
 class TrackedRun:
-    """A run. `metrics` are the last values by key."""
+    """A run. `metrics` are the last values by key, `models` the logged models that are its `inputs` and `outputs`."""
 
     run_id: str
     experiment_id: int
@@ -78,6 +89,7 @@ class TrackedRun:
     params: Mapping[str, str]
     tags: Mapping[str, str]
     inputs: Sequence[Mapping[str, Any]]
+    models: Mapping[str, Any] | None = None
     metrics: Mapping[str, Metric] = field(default_factory=dict)
 
     def info(self) -> dict[str, Any]:
@@ -106,7 +118,8 @@ class TrackedRun:
                 "params": pairs(self.params),
                 "tags": pairs(self.tags),
             },
-            "inputs": {"dataset_inputs": list(self.inputs)},
+            "inputs": {"dataset_inputs": list(self.inputs), "model_inputs": (self.models or {}).get("inputs", [])},
+            "outputs": {"model_outputs": (self.models or {}).get("outputs", [])},
         }
 
 
@@ -151,7 +164,10 @@ def metric(entry: Mapping[str, Any], now: int) -> Metric:
         raise invalid(f"Metric {key}: value, timestamp and step must be numbers") from None
     if not all(-(2**63) <= number < 2**63 for number in (timestamp, step)):
         raise invalid(f"Metric {key}: timestamp and step must fit 64 bits")
-    return Metric(key, value, timestamp, step)
+    about = {name: entry.get(name) or None for name in ("model_id", "dataset_name", "dataset_digest")}
+    if not all(found is None or (isinstance(found, str) and len(found) <= 500) for found in about.values()):
+        raise invalid(f"Metric {key}: {', '.join(about)} must be text of at most 500 characters")
+    return Metric(key, value, timestamp, step, **about)
 
 
 def check_name(name: str) -> str:
@@ -182,4 +198,18 @@ def latest(history: Sequence[Metric]) -> dict[str, Metric]:
         held = found.get(entry.key)
         if held is None or (entry.step, entry.timestamp, entry.value) >= (held.step, held.timestamp, held.value):
             found[entry.key] = entry
+    return found
+
+
+def with_model(run: TrackedRun, text: str) -> str:
+    """The tag that lists the models which a run has logged, with one more. Raise ApiError where that is none."""
+    try:
+        entry, known = json.loads(text), json.loads(run.tags.get(HISTORY, "[]"))
+    except (ValueError, RecursionError):
+        raise invalid(f"Malformed model info. \n {text[:200]} \n is not a valid JSON object.") from None
+    if not isinstance(entry, dict) or not isinstance(entry.get("artifact_path"), str) or not isinstance(known, list):
+        raise invalid("Model json must be an object with at least artifact_path and flavors.")
+    found = json.dumps([*known, entry])
+    if len(found) > MAX_HISTORY:
+        raise invalid(f"the models that run {run.run_id} has logged are told in more than {MAX_HISTORY} characters")
     return found

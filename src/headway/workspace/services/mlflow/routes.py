@@ -1,13 +1,14 @@
 """MLflow tracking over HTTP: `/api/2.0/mlflow/…`, as the official client calls it."""
 
 import posixpath
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from headway.workspace.clock import now_ms
 from headway.workspace.errors import ApiError, invalid, malformed
 from headway.workspace.http import Call, Data, Endpoint, number, text
 from headway.workspace.services.mlflow import model, search
+from headway.workspace.services.mlflow.logged_store import LoggedModelStore
 from headway.workspace.services.mlflow.store import TrackingStore
 
 MAX_RESULTS = 50_000
@@ -23,8 +24,8 @@ ListFiles = Callable[[str], list[tuple[str, bool, int]]]
 class TrackingRoutes:
     """The routes, over one store. `files` lists artifacts; it may raise ApiError."""
 
-    def __init__(self, store: TrackingStore, files: ListFiles) -> None:
-        self._store, self._files = store, files
+    def __init__(self, store: TrackingStore, models: LoggedModelStore, files: ListFiles) -> None:
+        self._store, self._models, self._files = store, models, files
 
     def endpoints(self) -> Sequence[Endpoint]:
         """What is served."""
@@ -50,9 +51,10 @@ class TrackingRoutes:
             ("POST", "runs/delete-tag", self.delete_tag),
             ("POST", "runs/log-batch", self.log_batch),
             ("POST", "runs/log-inputs", self.log_inputs),
+            ("POST", "runs/outputs", self.log_outputs),
+            ("POST", "runs/log-model", self.log_model),
             ("GET", "metrics/get-history", self.metric_history),
             ("GET", "artifacts/list", self.list_artifacts),
-            ("POST", "logged-models/search", self.search_logged_models),
         ]
         return [Endpoint(method, f"/mlflow/{path}", handler) for method, path, handler in served]
 
@@ -88,8 +90,8 @@ class TrackingRoutes:
             and search.matches_experiment(experiment, conditions)
             and call.allows("experiments", experiment.experiment_id, "CAN_READ")
         ]
-        page, following = _page(found, call.data)
-        return {"experiments": [experiment.to_json() for experiment in page], **following}
+        shown, following = page(found, call.data)
+        return {"experiments": [experiment.to_json() for experiment in shown], **following}
 
     def update_experiment(self, call: Call) -> Data:
         """Another name."""
@@ -169,12 +171,12 @@ class TrackingRoutes:
             call.require("experiments", experiment_id, "CAN_READ")
         runs = self._store.runs(ids, _view(call.data, "run_view_type"))
         found = search.ordered([run for run in runs if search.matches_run(run, conditions)], order)
-        page, following = _page(found, call.data)
-        return {"runs": [run.to_json() for run in page], **following}
+        shown, following = page(found, call.data)
+        return {"runs": [run.to_json() for run in shown], **following}
 
     def log_metric(self, call: Call) -> Data:
         """One value."""
-        self._store.log(_run_id(call.data), [model.metric(call.data, now_ms())], {}, {})
+        self._log(_run_id(call.data), [model.metric(call.data, now_ms())], {}, {})
         return {}
 
     def log_parameter(self, call: Call) -> Data:
@@ -206,7 +208,7 @@ class TrackingRoutes:
         for entries, most, name in limits:
             if len(entries) > most:
                 raise invalid(f"A batch logging request can contain at most {most} {name}. Got {len(entries)}.")
-        self._store.log(
+        self._log(
             _run_id(call.data),
             [model.metric(entry, now_ms()) for entry in metrics],
             model.mapping(params, "params", model.MAX_PARAMETER),
@@ -214,18 +216,49 @@ class TrackingRoutes:
         )
         return {}
 
+    def _log(
+        self, run_id: str, metrics: Sequence[model.Metric], params: Mapping[str, str], tags: Mapping[str, str]
+    ) -> None:
+        """Keep what was logged. Metrics may tell of logged models, but only of those of the run's own experiment."""
+        named = {found.model_id for found in metrics if found.model_id is not None}
+        for model_id in named:
+            self._models.of_experiment(model_id, self._store.run(run_id).experiment_id)
+        self._store.log(run_id, metrics, params, tags)
+
     def log_inputs(self, call: Call) -> Data:
-        """The data sets that a run read."""
+        """The data sets and the logged models that a run read."""
         run = self._store.run(_run_id(call.data))
         given = model.objects(call.data.get("datasets"), "datasets")
-        self._store.change_run(run.run_id, inputs=[*run.inputs, *given])
+        self._store.change_run(run.run_id, inputs=[*run.inputs, *given], models=self._with(call, run, "inputs"))
+        return {}
+
+    def log_outputs(self, call: Call) -> Data:
+        """The logged models that a run made."""
+        run = self._store.run(_run_id(call.data))
+        self._store.change_run(run.run_id, models=self._with(call, run, "outputs"))
+        return {}
+
+    def _with(self, call: Call, run: model.TrackedRun, what: str) -> Data:
+        """The models of a run with those that are told now: of the run's own experiment, each once."""
+        held = dict(run.models or {})
+        for entry in model.objects(call.data.get("models"), "models"):
+            model_id = text(entry, "model_id")
+            self._models.of_experiment(model_id, run.experiment_id)
+            told = {"model_id": model_id, **({"step": number(entry, "step", 0)} if what == "outputs" else {})}
+            held[what] = [one for one in held.get(what, []) if one != told] + [told]
+        return held
+
+    def log_model(self, call: Call) -> Data:
+        """What MLflow 2 tells of a model that it has logged as a run's artifact: kept as MLflow's own server does."""
+        run = self._store.run(_run_id(call.data))
+        self._store.log(run.run_id, [], {}, {model.HISTORY: model.with_model(run, text(call.data, "model_json"))})
         return {}
 
     def metric_history(self, call: Call) -> Data:
         """Every value of a metric."""
         found = self._store.history(_run_id(call.data), text(call.data, "metric_key"))
-        page, following = _page(found, call.data, MAX_RESULTS)
-        return {"metrics": [entry.to_json() for entry in page], **following}
+        shown, following = page(found, call.data, MAX_RESULTS)
+        return {"metrics": [entry.to_json() for entry in shown], **following}
 
     def list_artifacts(self, call: Call) -> Data:
         """The files below a run's artifact folder."""
@@ -249,16 +282,6 @@ class TrackingRoutes:
         ]
         return {"root_uri": root, "files": files}
 
-    def search_logged_models(self, call: Call) -> Data:
-        """None: models cannot be logged here, only runs. MLflow 3 asks before it lists a run's artifacts."""
-        given = call.data.get("experiment_ids") or []
-        if not isinstance(given, list):
-            raise malformed("Could not parse request object: Expected array for field experiment_ids")
-        for entry in given:
-            found = self._store.experiment(number({"experiment_id": entry}, "experiment_id"))
-            call.require("experiments", found.experiment_id, "CAN_READ")
-        return {"models": []}
-
 
 def _run_id(data: Data) -> str:
     """Old clients send `run_uuid`."""
@@ -272,7 +295,8 @@ def _view(data: Data, name: str) -> tuple[str, ...]:
     return VIEWS[given]
 
 
-def _page(found: Sequence[Any], data: Data, default: int = model.MAX_BATCH) -> tuple[Sequence[Any], Data]:
+def page(found: Sequence[Any], data: Data, default: int = model.MAX_BATCH) -> tuple[Sequence[Any], Data]:
+    """The page that `page_token` and `max_results` name, and the token of the next."""
     most = number(data, "max_results", default) or default
     if not 0 < most <= MAX_RESULTS:
         raise invalid(f"Invalid value {most} for parameter 'max_results': it must be from 1 to {MAX_RESULTS}")

@@ -6,10 +6,11 @@ Source: MLflow documentation, "Search Runs" and "Search Experiments".
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from headway.workspace.errors import invalid
+from headway.workspace.services.mlflow.logged_models import LoggedModel
 from headway.workspace.services.mlflow.model import Experiment, TrackedRun
 
 _TOKEN = re.compile(
@@ -137,6 +138,53 @@ def matches_run(run: TrackedRun, conditions: Sequence[Condition]) -> bool:
 def matches_experiment(experiment: Experiment, conditions: Sequence[Condition]) -> bool:
     """Whether all hold for an experiment."""
     return all(_holds(_of_experiment(experiment, condition), condition) for condition in conditions)
+
+
+def matches_model(logged: LoggedModel, conditions: Sequence[Condition]) -> bool:
+    """Whether all hold for a logged model; an absent key holds for none."""
+    return all(_holds(of_model(logged, condition.kind, condition.key), condition) for condition in conditions)
+
+
+def on_datasets(logged: LoggedModel, wanted: Sequence[tuple[str, Any]]) -> LoggedModel:
+    """The model with only those metrics that were measured on one of the data sets (name, and digest where it is not
+    None); with all where none is named."""
+    if not wanted:
+        return logged
+    kept = [
+        found
+        for found in logged.metrics
+        if any(found.dataset_name == name and digest in (None, found.dataset_digest) for name, digest in wanted)
+    ]
+    return replace(logged, metrics=kept)
+
+
+def of_model(logged: LoggedModel, kind: str, key: str) -> Any:
+    """What a model has under a key of a kind (metric, param, tag, attribute); None where it has nothing there.
+
+    Raise ApiError where there is no such attribute."""
+    if kind == "metric":
+        values = [found.value for found in logged.metrics if found.key == key]
+        return values[-1] if values else None
+    if kind == "param":
+        return logged.params.get(key)
+    if kind == "tag":
+        return logged.tags.get(key)
+    names = {"creation_timestamp": "created_ms", "creation_time": "created_ms", "last_updated_timestamp": "updated_ms"}
+    if key not in (*names, "name", "model_id", "model_type", "status", "source_run_id"):
+        raise invalid(f"Invalid attribute key '{key}' specified")
+    return getattr(logged, names.get(key, key))
+
+
+def models_in_order(found: Sequence[LoggedModel], order_by: Sequence[tuple[str, bool]]) -> list[LoggedModel]:
+    """Models by fields (`metrics.auc`), each rising or not, then the newest first. Absent values and NaN come last."""
+    result = sorted(found, key=lambda one: (-one.created_ms, one.model_id))
+    for name, rising in reversed(order_by):
+        kind, key = _field(name)
+        values = {one.model_id: of_model(one, kind, key) for one in result}
+        known = [one for one in result if not _last(values[one.model_id])]
+        known.sort(key=lambda one: values[one.model_id], reverse=not rising)
+        result = known + [one for one in result if _last(values[one.model_id])]
+    return result
 
 
 def _of_run(run: TrackedRun, kind: str, key: str) -> Any:

@@ -113,7 +113,7 @@ class TrackingStore:
         if row is None:
             raise missing(f"Run '{run_id}' not found.")
         query = select(metrics).where(metrics.c.run_id == run_id).order_by(metrics.c.metric_id)
-        return TrackedRun(**row._mapping, metrics=latest([_metric(found) for found in connection.execute(query)]))
+        return TrackedRun(**row._mapping, metrics=latest([metric_of(found) for found in connection.execute(query)]))
 
     def runs(self, experiment_ids: Sequence[int], stages: Sequence[str]) -> list[TrackedRun]:
         """Every run of these experiments, with its last metrics."""
@@ -123,7 +123,7 @@ class TrackingStore:
         with self._engine.connect() as connection:
             rows = list(connection.execute(select(runs).where(among)))
             for found in connection.execute(logged.order_by(metrics.c.metric_id)):
-                history.setdefault(found.run_id, []).append(_metric(found))
+                history.setdefault(found.run_id, []).append(metric_of(found))
         return [TrackedRun(**row._mapping, metrics=latest(history.get(row.run_id, []))) for row in rows]
 
     def change_run(self, run_id: str, **values: Any) -> TrackedRun:
@@ -144,6 +144,9 @@ class TrackingStore:
                 "text": None if math.isfinite(entry.value) else str(entry.value),
                 "timestamp": entry.timestamp,
                 "step": entry.step,
+                "model_id": entry.model_id,
+                "dataset_name": entry.dataset_name,
+                "dataset_digest": entry.dataset_digest,
             }
             for entry in logged
         ]
@@ -174,9 +177,10 @@ class TrackingStore:
         self.run(run_id)
         query = select(metrics).where(metrics.c.run_id == run_id, metrics.c.key == key).order_by(metrics.c.metric_id)
         with self._engine.connect() as connection:
-            return [_metric(row) for row in connection.execute(query)]
+            return [metric_of(row) for row in connection.execute(query)]
 
 
-def _metric(row: Row[Any]) -> Metric:
+def metric_of(row: Row[Any]) -> Metric:
+    """A row of the table of metrics."""
     value = row.value if row.text is None else float(row.text)
-    return Metric(row.key, value, row.timestamp, row.step)
+    return Metric(row.key, value, row.timestamp, row.step, row.model_id, row.dataset_name, row.dataset_digest)

@@ -1,6 +1,6 @@
 """The tables of MLflow tracking."""
 
-from sqlalchemy import JSON, BigInteger, Column, Float, Index, Integer, String, Table, Text
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, Index, Integer, String, Table, Text
 
 from headway.workspace.database import metadata
 
@@ -33,6 +33,7 @@ runs = Table(
     Column("params", JSON, nullable=False),
     Column("tags", JSON, nullable=False),
     Column("inputs", JSON, nullable=False),
+    Column("models", JSON),  # the logged models that it read and made; None: neither
 )
 
 # Every value that was logged, in the order in which it came. `text` is NaN or an infinity, which SQL cannot hold.
@@ -46,6 +47,28 @@ metrics = Table(
     Column("text", Text),
     Column("timestamp", BigInteger, nullable=False),
     Column("step", BigInteger, nullable=False),
+    Column("model_id", String(64), index=True),  # the logged model that it tells of, if any
+    Column("dataset_name", String(500)),
+    Column("dataset_digest", String(64)),
     Index("mlflow_metrics_of_run", "run_id", "key"),
     sqlite_autoincrement=True,
+)
+
+# Models as MLflow 3 logs them: their files lie below `artifact_uri`.
+logged_models = Table(
+    "mlflow_logged_models",
+    metadata,
+    Column("model_id", String(64), primary_key=True),
+    Column("experiment_id", Integer, nullable=False, index=True),
+    Column("name", String(500), nullable=False),
+    Column("model_type", String(250), nullable=False),
+    Column("source_run_id", String(32), nullable=False),
+    Column("status", String(32), nullable=False),
+    Column("artifact_uri", String(1024), nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("updated_ms", BigInteger, nullable=False),
+    Column("deleted", Boolean, nullable=False),
+    Column("creator", String(255), nullable=False),
+    Column("params", JSON, nullable=False),
+    Column("tags", JSON, nullable=False),
 )

@@ -1,0 +1,1 @@
+"""Settings of the workspace as a whole."""
