@@ -1,10 +1,13 @@
 """The workspace's own process: `python -m headway.workspace SETTINGS.json`. Started by `process.start`."""
 
+import contextlib
+import fcntl
 import json
 import logging
 import os
 import socket
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -32,6 +35,22 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)
     settings = WorkspaceSettings.from_json(json.loads(Path(sys.argv[1]).read_text()))
+    with _alone(settings.data):
+        _serve(settings)
+
+
+@contextlib.contextmanager
+def _alone(data: Path) -> Iterator[None]:
+    """No other process serves this folder. Raise HeadwayError WORKSPACE_RUNS; a lock of a killed one is nobody's."""
+    with (data / "server.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise HeadwayError("WORKSPACE_RUNS", data=data, url="an address that it has not told yet") from None
+        yield
+
+
+def _serve(settings: WorkspaceSettings) -> None:
     listener = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((settings.host, settings.port))
