@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 FIRST: dict[str, tuple[RunState, ...]] = {"begin": ("waiting", "making"), "begin_delivery": ("ready", "delivering")}
 # These run the application's own commands.
 _COMMANDS = ("test", "build", "preview")
+# While these work, the run's folder grows.
+_GROWING = ("checkout", *_COMMANDS)
 _TOKEN_ENV = re.compile(r"token_env\s*=\s*[\"'](\w+)")
 # After these a run has ended, or its next workflow has it.
 _LAST = ("hand_over", "finish", "finish_delivery", "rollback")
@@ -131,7 +133,7 @@ class Executor:
             with ExitStack() as stack:
                 watch = stack.enter_context(
                     Watch(
-                        folder,
+                        folder if name in _GROWING else None,
                         self._hands.place.settings,
                         lambda: self._glance.get(run_id).cancel_requested,
                         self._stopping,
