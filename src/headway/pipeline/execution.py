@@ -135,7 +135,7 @@ class Executor:
                     Watch(
                         folder if name in _GROWING else None,
                         self._hands.place.settings,
-                        lambda: self._glance.get(run_id).cancel_requested,
+                        lambda: self._glance.cancelled_by(run_id),
                         self._stopping,
                         self._hands.place.settings.build_hours * 3600 if name in _COMMANDS else float("inf"),
                     )
@@ -186,7 +186,7 @@ class Executor:
         self._park_when_stopping()
         if after in (*_LAST, "apply") or before == "gate":
             return
-        by = work.watch.by or self._service.runs.get(work.run.id).cancel_requested
+        by = work.watch.by or self._service.runs.cancelled_by(work.run.id)
         if by:
             self._hands.end(work.run, work.app, "cancelled", None, f"cancelled by {by}")
             raise Stopped
@@ -194,7 +194,7 @@ class Executor:
     def _failed(self, work: Work, environment: str, error: HeadwayError) -> None:
         by = work.watch.by
         if not by and error.code == "STEP_HALTED":
-            by = self._service.runs.get(work.run.id).cancel_requested
+            by = self._service.runs.cancelled_by(work.run.id)
         if by:
             self._hands.end(work.run, work.app, "cancelled", None, f"cancelled by {by}")
         elif error.code == "GATE_FAILED":
