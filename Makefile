@@ -24,7 +24,7 @@ demo: setup ## a real Spark application from git commits to production jobs, fiv
 	@$(BIN)/headway demo $(DEMO_ARGS)
 
 test: setup ## every test: real Spark, real git, the S3 protocol, the official SDK
-	@$(BIN)/pytest -q -n $(WORKERS) --dist loadgroup $(TEST_ARGS)
+	@$(BIN)/pytest -q -n $(WORKERS) --dist loadscope $(TEST_ARGS)
 
 bench: setup ## figures as ratios, in build/bench.json
 	@PYTHONPATH=tests $(BIN)/python -m bench

@@ -239,7 +239,10 @@ class _Bench:
                 break
             time.sleep(0.02)
         if run["state"]["result_state"] != "SUCCESS":
-            raise RuntimeError(f"bench: a run failed: {run['state']}")
+            output: Any = self.api.do(
+                "GET", "/api/2.2/jobs/runs/get-output", query={"run_id": run["tasks"][0]["run_id"]}
+            )
+            raise RuntimeError(f"bench: a run failed: {run['state']} {output.get('error_trace', '')}")
         return time.monotonic() - began, run["tasks"][0]
 
     def many(self, tasks: list[dict[str, Any]], cluster_id: str) -> tuple[float, tuple[float, float], float, float]:

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 # What shares a driver, a workspace or a browser is run by one worker, one after the other, the longest first: two
 # workers have at most two drivers of tests at a time.
-_TOGETHER = ("spark", "acceptance", "pipeline", "web", "contract", "api")
+_TOGETHER = ("spark", "api", "acceptance", "pipeline", "contract", "web")
 _HERE = Path(__file__).parent
 
 
@@ -27,11 +29,22 @@ def _own_configuration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each test its group and bring the groups into their order; the tests of a group keep theirs."""
-    groups = {item: _group(item.path) for item in items}
-    items.sort(key=lambda item: _TOGETHER.index(groups[item]) if groups[item] in _TOGETHER else len(_TOGETHER))
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(groups[item]))
+    """Bring the groups into their order; the tests of a group keep theirs."""
+    items.sort(key=lambda item: _place(_group(item.path.relative_to(_HERE).as_posix())))
+
+
+class ByGroup(LoadScopeScheduling):  # type: ignore[misc]
+    """Gives the tests of a group to one worker. (xdist's own `loadgroup` writes the group into the ids of tests, which
+    pytest 9.2 does not let it: it spread them, and each worker started every driver and server.)"""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _group(nodeid.partition("::")[0].removeprefix(f"{_HERE.name}/"))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByGroup:
+    """How tests come to the workers of `make test`: group by group, in their order."""
+    config.option.loadscopereorder = False
+    return ByGroup(config, log)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -49,6 +62,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.write_line(f"{client:55} {', '.join(f'{found[one]} {one}' for one in found)}")
 
 
-def _group(path: Path) -> str:
-    parts = path.relative_to(_HERE).parts
-    return parts[0] if parts[0] in _TOGETHER else "/".join(parts)
+def _group(path: str) -> str:
+    """The group of a test file, by its path below `tests`."""
+    folder = path.partition("/")[0]
+    return folder if folder in _TOGETHER else path
+
+
+def _place(group: str) -> int:
+    return _TOGETHER.index(group) if group in _TOGETHER else len(_TOGETHER)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from headway.workspace.runtime.tasks import JarTask, TaskOutcome
+from headway.workspace.runtime.tasks import JarTask, PythonFileTask, TaskOutcome
 from spark.conftest import Runner
 from support.served_workspace import until
 
@@ -59,6 +59,26 @@ def test_cancel_ends_the_run_and_its_spark_jobs(run: Runner, jars: dict[int, Pat
     thread.join(30)
     assert [outcome.state for outcome in ended] == ["CANCELED"]
     assert run.jar(jars[10]).state == "SUCCESS"
+
+
+def test_the_jars_of_a_run_are_no_other_runs(run: Runner, jars: dict[int, Path]) -> None:
+    """Spark gives a job without artifacts those of every session; when one of them ended meanwhile, the job failed."""
+    request = run.request(JarTask("demo.Main", ("sleep",)), jars[10])
+    ended: list[TaskOutcome] = []
+    thread = threading.Thread(target=lambda: ended.append(run.driver.run(request)))
+    thread.start()
+    until(lambda: request.log.exists() and "asleep" in request.log.read_text())
+    seen = "from pyspark.sql import SparkSession\nsc = SparkSession.builder.getOrCreate().sparkContext\n"
+    seen += "print(sc._jsc.sc().allAddedJars().size())\n"
+    assert run.python(seen).state == "SUCCESS", run.log
+    assert run.log.strip() == "0"
+    program = run.folder / "with_jar.py"
+    program.write_text(seen)
+    assert run(PythonFileTask(program), jars[200]).state == "SUCCESS", run.log
+    assert run.log.strip() == "1"
+    run.driver.cancel(request.run_id)
+    thread.join(30)
+    assert [outcome.state for outcome in ended] == ["CANCELED"]
 
 
 def test_a_class_or_jar_that_cannot_be_used_is_named(run: Runner, jars: dict[int, Path], tmp_path: Path) -> None:

@@ -190,7 +190,7 @@ def standing(site: Site, made: Deployment) -> str:
         else:
             failed = next((step for step in own if step.status == "failed"), own[0])
             what = f"{_seen(site, made, own, there)} ({failed.action}: {failed.message})"
-        told.append(f"{key} (job {number}): {what}")
+        told.append(f"{key} ({'no job' if number is None else f'job {number}'}): {what}")
     return "; ".join(told)
 
 

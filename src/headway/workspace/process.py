@@ -18,7 +18,7 @@ from headway.core.errors import HeadwayError
 from headway.core.events import Emit, Progress, ignore
 from headway.workspace.settings import WorkspaceSettings
 
-START_SECONDS = 300  # from one piece of news to the next: a first start compiles and archives the driver
+START_SECONDS = 420  # from one piece of news to the next: a first start may archive for `hostjar.TRAINING_SECONDS`
 STOP_SECONDS = 60
 _POLL_SECONDS = 0.05
 

@@ -16,7 +16,7 @@ import scala.jdk.CollectionConverters._
 import com.fasterxml.jackson.databind.{JsonNode, ObjectMapper}
 import com.fasterxml.jackson.databind.node.ObjectNode
 import org.apache.spark.sql.classic.SparkSession
-import org.apache.spark.sql.headway.Insight
+import org.apache.spark.sql.headway.{Insight, OwnJars}
 
 /** A driver: one JVM with one Spark context that runs tasks for its supervisor.
   *
@@ -43,6 +43,7 @@ object Host {
     settings(folder)
     val zygote = new Zygote(arguments.drop(2).toSeq.asJava, new File(folder, "logs/python"))
     val base = org.apache.spark.sql.SparkSession.builder().withExtensions(new Catalogs).getOrCreate().asInstanceOf[SparkSession]
+    OwnJars.only(base.sparkContext, Run.Property, id => Option(Run.active.get(id)).flatMap(_.jarsKey))
     warmUp(base)
     if (lease == 0) { // a training run for the class-data archive
       Training.run(base, folder)

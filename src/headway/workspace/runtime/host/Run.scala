@@ -29,6 +29,9 @@ final class Run(val id: String, log: String, jars: Seq[String] = Nil, access: Js
   /** The status given to `System.exit` by this run, if it called it. */
   def exitStatus: Option[Int] = Option(System.getProperty(Guard.ExitProperty + group.getName)).map(_.toInt)
 
+  /** By what Spark knows the JARs of this run; None where it has none. */
+  def jarsKey: Option[String] = if (jars.isEmpty) None else Option(session).flatMap(SessionScope.key)
+
   def tag: String = Guard.Prefix + id
 
   // What a Python run asks for through Py4J.

@@ -21,6 +21,9 @@ object SessionScope {
 
   private final class Scope(val state: JobArtifactState, val loader: URLClassLoader, val folder: File)
 
+  /** By what the context knows the session's JARs. */
+  def key(session: SparkSession): Option[String] = Option(scopes.get(session)).map(_.state.uuid)
+
   /** Where the session's own classes come from; JARs are given before an interpreter asks. */
   def loader(session: SparkSession): ClassLoader = scope(session).loader
 

@@ -13,6 +13,8 @@ object SessionScope {
   def add(session: SparkSession, jars: Seq[String]): Unit = jars.foreach(session.addArtifact)
   def within[T](session: SparkSession)(body: => T): T = session.artifactManager.withResources(body)
   def cancel(session: SparkSession, tag: String, why: String): Unit = session.sparkContext.cancelJobsWithTag(tag, why)
+  /** By what the context knows the session's JARs. */
+  def key(session: SparkSession): Option[String] = Some(session.sessionUUID)
   def loader(session: SparkSession): ClassLoader = session.artifactManager.classloader
 
   /** Where an interpreter writes the classes that the session's tasks load. */
