@@ -101,7 +101,9 @@ def _at_once(ci: Ci, folder: Path) -> Row:
         thread.join()
 
     def every_run() -> list[dict[str, Any]]:
-        return [run for remote in remotes for run in ci.ask("GET", "/runs", app=remote.name, limit=100)["runs"]]
+        names = {remote.name for remote in remotes}
+        found = ci.ask("GET", "/runs", limit=500)["runs"]
+        return [run for run in found if run["app"] in names]
 
     # What has not ended by then is lost.
     while time.monotonic() < began + _MOST_SECONDS and not all(run["ended_ms"] for run in every_run()):

@@ -12,7 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import dbos  # noqa: F401  (imported for the lives)
+import databricks.sdk  # noqa: F401  (imported for the lives: each would take seconds for it)
+import dbos  # noqa: F401
 import uvicorn  # noqa: F401
 
 import headway.web  # noqa: F401

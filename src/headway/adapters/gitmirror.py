@@ -143,7 +143,8 @@ class Mirror:
     def _commit(self, reference: str) -> RemoteCommit | None:
         if not (self.folder / "HEAD").exists() or reference.startswith("-"):
             return None
-        for name in (f"refs/heads/{reference}", f"refs/tags/{reference}", reference):
+        hashed = bool(_SHA.fullmatch(reference))
+        for name in (reference,) if hashed else (f"refs/heads/{reference}", f"refs/tags/{reference}", reference):
             done = self._git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
             if done.status == 0:
                 sha = done.output.strip()

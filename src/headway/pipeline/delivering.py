@@ -167,7 +167,7 @@ class Delivering:
             # A killed attempt took it back already.
             reason = "its gates refused it, and it was taken back"
             raise HeadwayError("GATE_FAILED", gate="run", environment=name, version=version, reason=reason)
-        by = self._hands.service.runs.get(work.run.id).cancel_requested
+        by = self._hands.service.runs.cancelled_by(work.run.id)
         try:
             if by and target.environment.gates:
                 raise HeadwayError("STEP_HALTED", what="gate", reason=f"cancelled by {by}")

@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 FIRST: dict[str, tuple[RunState, ...]] = {"begin": ("waiting", "making"), "begin_delivery": ("ready", "delivering")}
 # These run the application's own commands.
 _COMMANDS = ("test", "build", "preview")
+# While these work, the run's folder grows.
+_GROWING = ("checkout", *_COMMANDS)
 _TOKEN_ENV = re.compile(r"token_env\s*=\s*[\"'](\w+)")
 # After these a run has ended, or its next workflow has it.
 _LAST = ("hand_over", "finish", "finish_delivery", "rollback")
@@ -131,9 +133,9 @@ class Executor:
             with ExitStack() as stack:
                 watch = stack.enter_context(
                     Watch(
-                        folder,
+                        folder if name in _GROWING else None,
                         self._hands.place.settings,
-                        lambda: self._glance.get(run_id).cancel_requested,
+                        lambda: self._glance.cancelled_by(run_id),
                         self._stopping,
                         self._hands.place.settings.build_hours * 3600 if name in _COMMANDS else float("inf"),
                     )
@@ -184,7 +186,7 @@ class Executor:
         self._park_when_stopping()
         if after in (*_LAST, "apply") or before == "gate":
             return
-        by = work.watch.by or self._service.runs.get(work.run.id).cancel_requested
+        by = work.watch.by or self._service.runs.cancelled_by(work.run.id)
         if by:
             self._hands.end(work.run, work.app, "cancelled", None, f"cancelled by {by}")
             raise Stopped
@@ -192,7 +194,7 @@ class Executor:
     def _failed(self, work: Work, environment: str, error: HeadwayError) -> None:
         by = work.watch.by
         if not by and error.code == "STEP_HALTED":
-            by = self._service.runs.get(work.run.id).cancel_requested
+            by = self._service.runs.cancelled_by(work.run.id)
         if by:
             self._hands.end(work.run, work.app, "cancelled", None, f"cancelled by {by}")
         elif error.code == "GATE_FAILED":

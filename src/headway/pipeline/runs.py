@@ -4,7 +4,7 @@ changes nothing."""
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from headway.core.errors import HeadwayError
@@ -15,11 +15,15 @@ from headway.pipeline.model import ENDED, SUPERSEDABLE, LogPage, Run, RunState, 
 from headway.pipeline.tables import approvals, log_chunks, runs, steps, tests
 
 LIMIT = 100
+# A run without its memory, which may be large. What is asked many times a second is built once.
+_COLUMNS = [column for column in runs.c if column.name != "memory"]
+_ONE = select(*_COLUMNS).where(runs.c.id == bindparam("run"))
+_CANCELLED = select(runs.c.cancel_requested).where(runs.c.id == bindparam("run"))
 
 
 def run_of(row: RowMapping) -> Run:
     """A row as a value."""
-    return Run(**{str(key): value for key, value in row.items() if key != "memory"})
+    return Run(**{str(key): value for key, value in row.items()})
 
 
 class RunStore:
@@ -55,10 +59,14 @@ class RunStore:
 
     def get(self, run_id: int) -> Run:
         """Raise HeadwayError RUN_UNKNOWN."""
-        row = self._db.run(lambda c: c.execute(select(runs).where(runs.c.id == run_id)).mappings().first())
+        row = self._db.run(lambda c: c.execute(_ONE, {"run": run_id}).mappings().first())
         if row is None:
             raise HeadwayError("RUN_UNKNOWN", run=run_id)
         return run_of(row)
+
+    def cancelled_by(self, run_id: int) -> str:
+        """Who asked for the run's end; empty where nobody did."""
+        return str(self._db.run(lambda c: c.execute(_CANCELLED, {"run": run_id}).scalar()) or "")
 
     def newest(
         self,
@@ -70,7 +78,7 @@ class RunStore:
         limit: int = LIMIT,
     ) -> list[Run]:
         """Runs, the newest first. `before` is the id to go on from."""
-        query = select(runs).order_by(runs.c.id.desc()).limit(limit)
+        query = select(*_COLUMNS).order_by(runs.c.id.desc()).limit(limit)
         if app is not None:
             query = query.where(runs.c.app == app)
         if states is not None:

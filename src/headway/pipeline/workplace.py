@@ -98,6 +98,7 @@ class Workplace:
 
 class Watch:
     """Looks after one run while it works: whether somebody cancelled it, whether it takes too much disk or time.
+    `folder` is the one that grows meanwhile, None where none does.
 
     `cancelled` asks the database and says by whom; it must not wait for one that is away, for the limits hold then too.
     `stopping` is set when the process ends.
@@ -105,7 +106,7 @@ class Watch:
 
     def __init__(
         self,
-        folder: Path,
+        folder: Path | None,
         settings: ServerSettings,
         cancelled: Callable[[], str],
         stopping: threading.Event,
@@ -147,6 +148,8 @@ class Watch:
         return self.halted() is not None
 
     def _look(self) -> None:
+        if self._folder is None and self._ended.wait(_LOOK_SECONDS):
+            return  # most steps are over by then
         count = 0
         while self.reason is None:
             self.reason = self._too_much(measure=count % _SIZE_EVERY == 0)
@@ -165,7 +168,7 @@ class Watch:
         """What is too much; the folder is measured only now and then."""
         if time.monotonic() - self._began > self._most:
             return f"this step takes more than {self._most / 3600:g} h"
-        if measure and size_of(self._folder) > self._settings.work_gib * 2**30:
+        if measure and self._folder is not None and size_of(self._folder) > self._settings.work_gib * 2**30:
             return f"its work folder holds more than {self._settings.work_gib:g} GiB"
         with contextlib.suppress(OSError):
             if shutil.disk_usage(self._settings.folder).free < self._settings.free_mib * 2**20:

@@ -51,7 +51,7 @@ class MonitoringRoutes:
         return {
             "run_id": run_id,
             "available": all(task["available"] for task in tasks),
-            "cluster_seconds": sum(task["cluster_seconds"] for task in tasks),
+            "cluster_seconds": round(sum(task["cluster_seconds"] for task in tasks), 3),
             "metrics": added(task["metrics"] for task in tasks),
             "tasks": tasks,
         }
