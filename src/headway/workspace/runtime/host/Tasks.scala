@@ -161,7 +161,14 @@ final class Tasks(base: SparkSession, zygote: Zygote) {
       .put("trace", if (state == "SUCCESS") "" else run.trace)
       .put("error_class", run.errorClass)
       .put("sql_state", run.sqlState)
-      .put("tainted", run.tainted || run.group.activeCount > 0)
+      .put("tainted", run.tainted || leavesThreads(run))
+  }
+
+  /** Whether threads outlive their run. Those that end with it, as its gateway's, have a moment for that. */
+  private def leavesThreads(run: Run): Boolean = {
+    val deadline = System.nanoTime + Tasks.PatienceMillis * 1000000
+    while (run.group.activeCount > 0 && System.nanoTime < deadline) Thread.sleep(5)
+    run.group.activeCount > 0
   }
 
   private def settings(request: JsonNode): Map[String, String] =
