@@ -305,4 +305,4 @@ def restart(site: Site, key: str, job_id: int, settings: Any, found: str) -> Non
     token = hashlib.sha256(f"{site.deployment_token()}/restart/{key}/{before}".encode()).hexdigest()[:48]
     run_id = streaming.start(site.caller, clock, job_id, continuous, token, before)
     settle = site.target.app.deploy.settle_seconds
-    streaming.watch_progress(site.caller, clock, run_id, key, emit, settle)
+    streaming.watch_running(site.caller, clock, run_id, key, emit, settle)

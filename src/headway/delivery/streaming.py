@@ -1,4 +1,4 @@
-"""Streams: drain the run of a continuous or streaming job, start it again, and watch that it makes progress."""
+"""Streams: drain the run of a continuous or streaming job, start it again, and watch that it keeps running."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -50,7 +50,7 @@ def start(caller: Caller, clock: Clock, job_id: int, continuous: bool, token: st
         clock.sleep(_LOOK_SECONDS)
 
 
-def watch_progress(caller: Caller, clock: Clock, run_id: int, key: str, emit: Emit, settle: float) -> None:
+def watch_running(caller: Caller, clock: Clock, run_id: int, key: str, emit: Emit, settle: float) -> None:
     """Return once every task of the run has run for `settle` seconds, or all has ended well. Raise HeadwayError
     STREAM_STOPPED where it fails, or a task is being tried again."""
     began, running_since = clock.now(), None
@@ -66,7 +66,7 @@ def watch_progress(caller: Caller, clock: Clock, run_id: int, key: str, emit: Em
         if all(_state(part) in ("RUNNING", *ENDED) for part in [run, *(run.get("tasks") or ())]):
             running_since = running_since or now
             if (now - running_since).total_seconds() >= settle:
-                emit(Progress(f"{key}: run {run_id} makes progress"))
+                emit(Progress(f"{key}: run {run_id} has run for {settle:g} s"))
                 return
         else:
             running_since = None
